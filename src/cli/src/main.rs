@@ -1,0 +1,2 @@
+//! The `folio` tool.
+fn main() {}

@@ -1,0 +1,5 @@
+//! Folio: a memory-mapped, embedded, transactional key-value database.
+
+mod error;
+
+pub use error::{Error, Result};
