@@ -1,0 +1,113 @@
+//! Whole pages from lists of cells: how long they would be, and the page itself.
+//!
+//! A cell list names keys in parts, so that splits and merges copy every byte once and never assemble a key.
+//! In a branch the first cell's key is not stored (every key of the page is at least that) and takes no part
+//! in the common prefix.
+
+use super::slotted::{BRANCH_KEY_AT, Cell, EXTENDED, LEAF_KEY_AT, Slot, head, slots_at};
+use super::{KIND_BRANCH, KIND_LEAF, SLOT_LEN, put_u16, put_u32, to_u16};
+
+/// Bytes that a cell takes with its slot when the page has no prefix.
+pub(crate) fn cell_cost(cell: &Cell<'_>) -> usize {
+    SLOT_LEN + cell.fixed.len() + cell.key_len() + cell.tail.len()
+}
+
+/// The cells of a page that have a key of their own.
+fn keyed<'c, 'a>(level: u8, cells: &'c [Cell<'a>]) -> &'c [Cell<'a>] {
+    if level == 0 { cells } else { cells.get(1..).unwrap_or(&[]) }
+}
+
+/// The length of the longest common prefix of a page's keys, which are in order.
+pub(crate) fn common_prefix(level: u8, cells: &[Cell<'_>]) -> usize {
+    match keyed(level, cells) {
+        [] => 0,
+        [only] => only.key_len(),
+        [first, .., last] => shared_len(first, last),
+    }
+}
+
+/// How many bytes two keys share at their beginning.
+pub(crate) fn shared_len(a: &Cell<'_>, b: &Cell<'_>) -> usize {
+    if std::ptr::eq(a.prefix, b.prefix) {
+        return a.prefix.len() + shared_bytes(a.suffix, b.suffix);
+    }
+    let bytes = |cell: &Cell<'_>| cell.prefix.iter().chain(cell.suffix).copied().collect::<Vec<u8>>();
+    shared_bytes(&bytes(a), &bytes(b))
+}
+
+fn shared_bytes(a: &[u8], b: &[u8]) -> usize {
+    a.iter().zip(b).take_while(|(a, b)| a == b).count()
+}
+
+/// How much of the key of `right` tells it from `left`, its predecessor: the shortest separator.
+pub(crate) fn separator_len(left: &Cell<'_>, right: &Cell<'_>) -> usize {
+    shared_len(left, right) + 1
+}
+
+/// Bytes of a page that holds `cells` and nothing else, its prefix as long as it can be.
+pub(crate) fn packed_len(level: u8, cells: &[Cell<'_>]) -> usize {
+    let cost: usize = cells.iter().map(cell_cost).sum();
+    let unkeyed = if level == 0 { 0 } else { cells.first().map_or(0, Cell::key_len) };
+    packed_len_of(common_prefix(level, cells), keyed(level, cells).len(), cost - unkeyed)
+}
+
+/// [`packed_len`] from its parts: the prefix, how many cells have a key, and what all cells cost.
+pub(crate) fn packed_len_of(prefix_len: usize, keyed_count: usize, cost: usize) -> usize {
+    slots_at(prefix_len) + cost - keyed_count * prefix_len
+}
+
+/// Writes a page of `cells`, which fit ([`packed_len`]), into `out`. What lies between slots and cells is left
+/// as it was: [`super::finalize`] clears it.
+pub(crate) fn build(out: &mut [u8], level: u8, cells: &[Cell<'_>]) {
+    let prefix_len = common_prefix(level, cells);
+    let unkeyed = cells.len() - keyed(level, cells).len();
+    write_header(out, level, cells.len(), prefix_len);
+    if let Some(cell) = keyed(level, cells).first() {
+        write_prefix(out, cell, prefix_len);
+    }
+    let mut slot_at = slots_at(prefix_len);
+    let total: usize = packed_len(level, cells) - slot_at - cells.len() * SLOT_LEN;
+    let mut at = out.len() - total;
+    put_u32(out, 28, u32::try_from(at).expect("a page has at most 65,536 bytes"));
+    for (i, cell) in cells.iter().enumerate() {
+        let skip = if i < unkeyed { cell.key_len() } else { prefix_len };
+        let (slot, end) = write_cell(out, at, cell, skip);
+        out[slot_at..slot_at + SLOT_LEN].copy_from_slice(&slot.encode());
+        (slot_at, at) = (slot_at + SLOT_LEN, end);
+    }
+    debug_assert_eq!(at, out.len());
+}
+
+fn write_header(out: &mut [u8], level: u8, count: usize, prefix_len: usize) {
+    out[..super::HEADER_LEN].fill(0);
+    out[4] = if level == 0 { KIND_LEAF } else { KIND_BRANCH };
+    out[5] = level;
+    put_u16(out, 6, to_u16(count));
+    put_u16(out, 24, to_u16(prefix_len));
+}
+
+fn write_prefix(out: &mut [u8], cell: &Cell<'_>, prefix_len: usize) {
+    let prefix = cell.prefix.iter().chain(cell.suffix).take(prefix_len);
+    let room = out[super::HEADER_LEN..slots_at(prefix_len)].iter_mut();
+    let padded = prefix.copied().chain(std::iter::repeat(0));
+    room.zip(padded).for_each(|(to, from)| *to = from);
+}
+
+/// Writes one cell at `at` without the first `skip` bytes of its key; its slot, and where the cell ends.
+pub(super) fn write_cell(out: &mut [u8], at: usize, cell: &Cell<'_>, skip: usize) -> (Slot, usize) {
+    let (a, b) = cell.key_from(skip);
+    debug_assert!(cell.fixed.len() == LEAF_KEY_AT || cell.fixed.len() == BRANCH_KEY_AT);
+    let mut end = at;
+    for part in [cell.fixed, a, b, cell.tail] {
+        out[end..end + part.len()].copy_from_slice(part);
+        end += part.len();
+    }
+    let key = at + cell.fixed.len();
+    let key_len = a.len() + b.len();
+    let slot = Slot {
+        head: head(&out[key..key + key_len]),
+        offset: to_u16(at),
+        key: to_u16(key_len) | if cell.extended { EXTENDED } else { 0 },
+    };
+    (slot, end)
+}

@@ -1,0 +1,79 @@
+//! What stands in a leaf cell beside its key: a value, or a reference to an overflow run.
+
+use super::slotted::{EXTENDED_TAIL, LEAF_KEY_AT, Page};
+use super::{PAGE_ID_MASK, PageId, TxnId, get_u16, get_u32, get_u64, to_u16};
+
+/// The kind of an extended cell that refers to an overflow run. On disk: never renumber.
+///
+/// 2 to 6 are reserved: chunk list, duplicate set, subtree, compressed value, overflow key.
+pub(super) const EXTENDED_OVERFLOW: u8 = 1;
+
+/// FORMAT.md, "Overflow reference".
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct OverflowRef {
+    /// The run's first page, or the index of a heap copy with [`super::DIRTY`] set.
+    pub(crate) word: u64,
+    /// Bytes of the value.
+    pub(crate) len: u32,
+    /// The transaction that wrote the run.
+    pub(crate) birth: TxnId,
+    /// The checksum of the value's bytes.
+    pub(crate) sum: u32,
+}
+
+impl OverflowRef {
+    pub(crate) fn page(&self) -> PageId {
+        PageId(self.word & PAGE_ID_MASK)
+    }
+
+    pub(crate) fn decode(tail: &[u8]) -> OverflowRef {
+        OverflowRef {
+            word: get_u64(tail, 0),
+            len: get_u32(tail, 8),
+            birth: TxnId(get_u64(tail, 12)),
+            sum: get_u32(tail, 20),
+        }
+    }
+
+    pub(crate) fn encode(&self) -> [u8; EXTENDED_TAIL] {
+        let mut tail = [0; EXTENDED_TAIL];
+        tail[..8].copy_from_slice(&self.word.to_le_bytes());
+        tail[8..12].copy_from_slice(&self.len.to_le_bytes());
+        tail[12..20].copy_from_slice(&self.birth.0.to_le_bytes());
+        tail[20..].copy_from_slice(&self.sum.to_le_bytes());
+        tail
+    }
+
+    /// What stands before the key in an overflow cell.
+    pub(crate) fn fixed() -> [u8; LEAF_KEY_AT] {
+        [EXTENDED_OVERFLOW, 0]
+    }
+}
+
+/// What stands before the key in a plain cell: the value's length.
+pub(crate) fn inline_fixed(value_len: usize) -> [u8; LEAF_KEY_AT] {
+    to_u16(value_len).to_le_bytes()
+}
+
+/// A value as its leaf has it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum LeafValue<'a> {
+    /// The value's bytes.
+    Inline(&'a [u8]),
+    /// Where the value is.
+    Overflow(OverflowRef),
+}
+
+impl<'a> Page<'a> {
+    /// The value of entry `i` of a leaf.
+    pub(crate) fn value(self, i: usize) -> LeafValue<'a> {
+        let slot = self.slot(i);
+        let cell = self.bytes().get(usize::from(slot.offset)..).unwrap_or(&[]);
+        let end = LEAF_KEY_AT + slot.key_len();
+        if slot.is_extended() {
+            LeafValue::Overflow(OverflowRef::decode(cell.get(end..).unwrap_or(&[])))
+        } else {
+            LeafValue::Inline(cell.get(end..end + usize::from(get_u16(cell, 0))).unwrap_or(&[]))
+        }
+    }
+}
