@@ -4,7 +4,7 @@
 //! In a branch the first cell's key is not stored (every key of the page is at least that) and takes no part
 //! in the common prefix.
 
-use super::slotted::{BRANCH_KEY_AT, Cell, EXTENDED, LEAF_KEY_AT, Slot, head, slots_at};
+use super::slotted::{BRANCH_KEY_AT, Cell, EXTENDED, LEAF_KEY_AT, Page, Slot, head, slots_at};
 use super::{KIND_BRANCH, KIND_LEAF, SLOT_LEN, put_u16, put_u32, to_u16};
 
 /// Bytes that a cell takes with its slot when the page has no prefix.
@@ -110,4 +110,52 @@ pub(super) fn write_cell(out: &mut [u8], at: usize, cell: &Cell<'_>, skip: usize
         key: to_u16(key_len) | if cell.extended { EXTENDED } else { 0 },
     };
     (slot, end)
+}
+
+/// Bytes that the cells of `page` cost when it has no prefix: what [`packed_len_of`] wants.
+fn cost_of(page: Page<'_>) -> usize {
+    let keyed = page.len().saturating_sub(usize::from(!page.is_leaf()));
+    let used = page.bytes().len().saturating_sub(page.free_len());
+    used.saturating_sub(page.slots_at()) + keyed * page.prefix_len()
+}
+
+/// The first cell with a key of a page whose first separator is `separator`.
+fn first_keyed(page: Page<'_>) -> Option<Cell<'_>> {
+    let first = usize::from(!page.is_leaf());
+    (page.len() > first).then(|| page.cell(first))
+}
+
+fn last_keyed(page: Page<'_>) -> Option<Cell<'_>> {
+    let first = usize::from(!page.is_leaf());
+    (page.len() > first).then(|| page.cell(page.len() - 1))
+}
+
+/// [`packed_len`] of one page's cells: what is left of it when its prefix is as long as it can be.
+pub(crate) fn packed_page_len(page: Page<'_>) -> usize {
+    let keyed = page.len().saturating_sub(usize::from(!page.is_leaf()));
+    let prefix = match (first_keyed(page), last_keyed(page)) {
+        (Some(first), Some(last)) if keyed > 1 => shared_len(&first, &last),
+        (Some(only), _) => only.key_len(),
+        _ => 0,
+    };
+    packed_len_of(prefix, keyed, cost_of(page))
+}
+
+/// [`packed_len`] of the cells of two neighbours together; `separator` is what the parent has for the right
+/// one. O(1): the costs are known from the headers.
+pub(crate) fn merged_len(left: Page<'_>, right: Page<'_>, separator: &[u8]) -> usize {
+    let cost = cost_of(left) + cost_of(right);
+    let keyed = (left.len() + right.len()).saturating_sub(usize::from(!left.is_leaf()));
+    let between = Cell { prefix: &[], suffix: separator, fixed: &[], tail: &[], extended: false };
+    let (first, last) = if left.is_leaf() {
+        (first_keyed(left).or(first_keyed(right)), last_keyed(right).or(last_keyed(left)))
+    } else {
+        (first_keyed(left).or(Some(between)), last_keyed(right).or(Some(between)))
+    };
+    let prefix = match (first, last) {
+        (Some(first), Some(last)) => shared_len(&first, &last),
+        _ => 0,
+    };
+    let pulled_down = if left.is_leaf() { 0 } else { separator.len() };
+    packed_len_of(prefix, keyed, cost + pulled_down)
 }

@@ -20,7 +20,9 @@ mod table_record;
 mod tests;
 
 pub(crate) use branch::{Child, DIRTY, HAS_OVERFLOW};
-pub(crate) use build::{build, cell_cost, packed_len, packed_len_of, separator_len, shared_len};
+pub(crate) use build::{
+    build, cell_cost, merged_len, packed_len, packed_len_of, packed_page_len, separator_len, shared_len,
+};
 pub(crate) use check::{Expected, check, check_unused};
 pub(crate) use checksum::{Seed, record_sum, run_sum};
 pub(crate) use commit_record::{CommitRecord, RECORD_PAGES_MAX, RECORD_RUNS_MAX, RecordRun};

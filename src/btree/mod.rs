@@ -1,0 +1,63 @@
+//! Keys and order: a B+tree over [`Pages`](crate::pager::Pages). Knows pages, not files.
+//!
+//! # Rules
+//! - Keys ascend by their bytes, in a page and across pages. A separator is greater than every key on its left
+//!   and not greater than any on its right, and as short as that allows.
+//! - A branch cell counts the entries below it, so that `len`, `rank` and `nth` need one path.
+//! - No two neighbours under one parent would fit together into 3/4 of a page. A page that overflows first
+//!   shares with its emptier neighbour; only two full pages become three.
+//! - A branch with one child is no root; an empty tree has no page.
+//!
+//! # Changing a tree
+//! Every change descends once, makes the pages of its path dirty, and edits the leaf. Where the edit does not
+//! fit, the leaf and a neighbour are laid out anew, and the parent gets an edit of its own: [`balance`] goes up
+//! the path like this, level by level. A change that fails half-way leaves the tree unusable: the caller must
+//! poison the transaction.
+
+mod balance;
+mod cursor;
+mod insert;
+mod path;
+mod rank;
+mod remove;
+#[cfg(test)]
+mod tests;
+mod verify;
+
+pub(crate) use balance::merge_limit;
+pub(crate) use cursor::{Bounds, Entry, Range, first, last, nth, split};
+pub(crate) use insert::insert;
+pub(crate) use rank::{count, rank};
+pub(crate) use remove::{clear, remove, remove_range};
+pub(crate) use verify::{Census, Depth, TreeCensus, verify};
+
+use crate::error::Result;
+use crate::page::{LeafValue, Page, TreeRoot};
+use crate::pager::Pages;
+
+/// The value of `key`. One page a level.
+pub(crate) fn get<'p, P: Pages>(pages: &'p P, root: &TreeRoot, key: &[u8]) -> Result<Option<&'p [u8]>> {
+    if root.is_empty() {
+        return Ok(None);
+    }
+    let (mut child, mut level) = (root.child, root.level);
+    loop {
+        let page = pages.page(&child, level)?;
+        if level == 0 {
+            return match page.search(0, key) {
+                Ok(i) => value(pages, page, i).map(Some),
+                Err(_) => Ok(None),
+            };
+        }
+        child = page.child(page.child_index(key));
+        level -= 1;
+    }
+}
+
+/// The value of entry `i` of a leaf, wherever it lies.
+fn value<'p, P: Pages + ?Sized>(pages: &'p P, leaf: Page<'p>, i: usize) -> Result<&'p [u8]> {
+    match leaf.value(i) {
+        LeafValue::Inline(value) => Ok(value),
+        LeafValue::Overflow(run) => pages.run(&run),
+    }
+}
