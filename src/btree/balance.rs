@@ -358,8 +358,7 @@ impl<'e, 'c> Group<'e, 'c> {
         if let (Some(first), true) = (layout.pages.first(), self.range.start > 0) {
             let neighbour = pages.page(&parent.child(self.range.start - 1), self.level)?;
             let page = pages.page(&first.child, self.level)?;
-            let rough = first.len + packed_page_len(neighbour);
-            if rough <= limit + ROUGH && merged_len(neighbour, page, &first.separator) <= limit {
+            if first.len <= limit + ROUGH && merged_len(neighbour, page, &first.separator) <= limit {
                 return self.extend_left(pages).map(|()| true);
             }
         }
@@ -367,8 +366,7 @@ impl<'e, 'c> Group<'e, 'c> {
             let neighbour = pages.page(&parent.child(self.range.end), self.level)?;
             let page = pages.page(&last.child, self.level)?;
             let separator = parent_separator(parent, self.range.end);
-            let rough = last.len + packed_page_len(neighbour);
-            if rough <= limit + ROUGH && merged_len(page, neighbour, &separator) <= limit {
+            if last.len <= limit + ROUGH && merged_len(page, neighbour, &separator) <= limit {
                 return self.extend_right(pages).map(|()| true);
             }
         }
@@ -382,8 +380,8 @@ impl<'e, 'c> Group<'e, 'c> {
     }
 }
 
-/// Two headers and paddings: the sum of two pages' lengths is at most so much more than their merged length.
-const ROUGH: usize = 128;
+/// Two pages merged are not shorter than either, but for the padding of a prefix that became shorter.
+const ROUGH: usize = 8;
 
 /// The separator that `parent` has for child `slot`; the first has none.
 fn parent_separator(parent: Page<'_>, slot: usize) -> Vec<u8> {
@@ -414,8 +412,26 @@ fn build_page<P: PagesMut>(pages: &mut P, level: u8, cells: &[Cell<'_>]) -> Chil
     heap_child(pages.adopt(buffer), count, flags)
 }
 
-/// Where to cut `cells` into pages: the ends of the pages.
+/// Where to cut `cells` into pages: the ends of the pages, no two neighbours of which would be merged again.
+///
+/// Costs are guesses as long as prefixes differ: keys that share a long prefix with their page, but not with the
+/// whole group, take far less room than they seem to.
 fn cuts(level: u8, cells: &[Cell<'_>], page_size: usize, edge: Option<Edge>) -> Vec<usize> {
+    let mut cuts = good_cuts(level, cells, page_size, edge);
+    let mut i = 0;
+    while i + 1 < cuts.len() {
+        let from = if i == 0 { 0 } else { cuts[i - 1] };
+        if packed_len(level, &cells[from..cuts[i + 1]]) <= merge_limit(page_size) {
+            cuts.remove(i);
+            i = i.saturating_sub(1);
+        } else {
+            i += 1;
+        }
+    }
+    cuts
+}
+
+fn good_cuts(level: u8, cells: &[Cell<'_>], page_size: usize, edge: Option<Edge>) -> Vec<usize> {
     let fits = |range: std::ops::Range<usize>| packed_len(level, &cells[range]) <= page_size;
     let at_edge = match edge {
         Some(Edge::Last) => Some(cells.len() - 1),

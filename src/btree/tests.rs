@@ -187,7 +187,7 @@ enum Op {
 fn key() -> impl Strategy<Value = Vec<u8>> {
     let short = prop::collection::vec(prop::sample::select(vec![0u8, 1, b'a', b'b', 255]), 0..6);
     let prefix = prop::sample::select(vec!["", "k/", "a/long/prefix/of/keys/"]);
-    let long = prop_oneof![9 => Just(0usize), 1 => 0usize..1960];
+    let long = prop_oneof![9 => Just(0usize), 1 => 0usize..1950];
     (prefix, short, long).prop_map(|(prefix, rest, pad)| {
         let mut key = [prefix.as_bytes(), &rest].concat();
         key.extend(std::iter::repeat_n(b'p', pad));

@@ -17,13 +17,17 @@ fn keyed<'c, 'a>(level: u8, cells: &'c [Cell<'a>]) -> &'c [Cell<'a>] {
     if level == 0 { cells } else { cells.get(1..).unwrap_or(&[]) }
 }
 
-/// The length of the longest common prefix of a page's keys, which are in order.
-pub(crate) fn common_prefix(level: u8, cells: &[Cell<'_>]) -> usize {
+/// The length of the prefix that suits a page of these cells, whose keys are in order.
+fn prefix_of(level: u8, cells: &[Cell<'_>]) -> usize {
     match keyed(level, cells) {
-        [] => 0,
-        [only] => only.key_len(),
-        [first, .., last] => shared_len(first, last),
+        [first, .., last] => worth(shared_len(first, last), keyed(level, cells).len()),
+        _ => 0,
     }
+}
+
+/// A common prefix, or none where the padding behind it takes more than it saves.
+fn worth(shared: usize, keyed_count: usize) -> usize {
+    if shared * keyed_count > slots_at(shared) - slots_at(0) { shared } else { 0 }
 }
 
 /// How many bytes two keys share at their beginning.
@@ -48,25 +52,29 @@ pub(crate) fn separator_len(left: &Cell<'_>, right: &Cell<'_>) -> usize {
 pub(crate) fn packed_len(level: u8, cells: &[Cell<'_>]) -> usize {
     let cost: usize = cells.iter().map(cell_cost).sum();
     let unkeyed = if level == 0 { 0 } else { cells.first().map_or(0, Cell::key_len) };
-    packed_len_of(common_prefix(level, cells), keyed(level, cells).len(), cost - unkeyed)
+    let count = keyed(level, cells).len();
+    slots_at(prefix_of(level, cells)) + cost - unkeyed - count * prefix_of(level, cells)
 }
 
-/// [`packed_len`] from its parts: the prefix, how many cells have a key, and what all cells cost.
-pub(crate) fn packed_len_of(prefix_len: usize, keyed_count: usize, cost: usize) -> usize {
+/// [`packed_len`] from its parts: what the keys share, how many cells have one, and what all cells cost.
+pub(crate) fn packed_len_of(shared: usize, keyed_count: usize, cost: usize) -> usize {
+    let prefix_len = worth(shared, keyed_count);
     slots_at(prefix_len) + cost - keyed_count * prefix_len
 }
 
 /// Writes a page of `cells`, which fit ([`packed_len`]), into `out`. What lies between slots and cells is left
 /// as it was: [`super::finalize`] clears it.
 pub(crate) fn build(out: &mut [u8], level: u8, cells: &[Cell<'_>]) {
-    let prefix_len = common_prefix(level, cells);
+    let prefix_len = prefix_of(level, cells);
     let unkeyed = cells.len() - keyed(level, cells).len();
     write_header(out, level, cells.len(), prefix_len);
     if let Some(cell) = keyed(level, cells).first() {
         write_prefix(out, cell, prefix_len);
     }
     let mut slot_at = slots_at(prefix_len);
-    let total: usize = packed_len(level, cells) - slot_at - cells.len() * SLOT_LEN;
+    let packed = packed_len(level, cells);
+    assert!(packed <= out.len(), "the caller has seen that the cells fit");
+    let total = packed - slot_at - cells.len() * SLOT_LEN;
     let mut at = out.len() - total;
     put_u32(out, 28, u32::try_from(at).expect("a page has at most 65,536 bytes"));
     for (i, cell) in cells.iter().enumerate() {
@@ -119,7 +127,7 @@ fn cost_of(page: Page<'_>) -> usize {
     used.saturating_sub(page.slots_at()) + keyed * page.prefix_len()
 }
 
-/// The first cell with a key of a page whose first separator is `separator`.
+/// The first cell that has a key.
 fn first_keyed(page: Page<'_>) -> Option<Cell<'_>> {
     let first = usize::from(!page.is_leaf());
     (page.len() > first).then(|| page.cell(first))
@@ -134,8 +142,7 @@ fn last_keyed(page: Page<'_>) -> Option<Cell<'_>> {
 pub(crate) fn packed_page_len(page: Page<'_>) -> usize {
     let keyed = page.len().saturating_sub(usize::from(!page.is_leaf()));
     let prefix = match (first_keyed(page), last_keyed(page)) {
-        (Some(first), Some(last)) if keyed > 1 => shared_len(&first, &last),
-        (Some(only), _) => only.key_len(),
+        (Some(first), Some(last)) => shared_len(&first, &last),
         _ => 0,
     };
     packed_len_of(prefix, keyed, cost_of(page))

@@ -67,6 +67,10 @@ fn check_layout(page: Page<'_>, expected: &Expected) -> Result<()> {
     for i in 0..page.len() {
         let slot = page.slot(i);
         let offset = usize::from(slot.offset);
+        if page.is_leaf() && slot.is_extended() {
+            // Before the length: another kind may have another.
+            check_kind(page, i, expected)?;
+        }
         if offset < page.cells_at() || offset + key_at > len || offset + page.cell_len(i) > len {
             let found = format!("{offset} with {} bytes", page.cell_len(i));
             let bounds = format!("a cell from {} to {len}", page.cells_at());
@@ -77,11 +81,24 @@ fn check_layout(page: Page<'_>, expected: &Expected) -> Result<()> {
     expected.equal("length of cells", len - page.cells_at(), total)
 }
 
+fn check_kind(page: Page<'_>, i: usize, expected: &Expected) -> Result<()> {
+    let fixed = page.cell(i).fixed;
+    let kind = fixed.first().copied().unwrap_or(0);
+    if kind != EXTENDED_OVERFLOW {
+        return Err(Error::Unsupported { what: "cell kind", found: u64::from(kind) });
+    }
+    expected.equal("reserved byte of a cell", 0, fixed.get(1).copied().unwrap_or(0))
+}
+
 /// Heads say what their keys say, keys ascend, and none is longer than can be.
 fn check_keys(page: Page<'_>, expected: &Expected) -> Result<()> {
     let first = usize::from(!page.is_leaf());
     if first == 1 {
         expected.equal("length of the first separator", 0, page.slot(0).key_len())?;
+        expected.equal("head of the first separator", 0, page.slot(0).head)?;
+        if page.len() > 1 && page.prefix_len() + page.suffix(1).len() == 0 {
+            return Err(expected.fault("second separator", "at least one byte", "none"));
+        }
     }
     let longest = key_len_max(page.bytes().len());
     for i in first..page.len() {
@@ -104,11 +121,6 @@ fn check_values(page: Page<'_>, expected: &Expected) -> Result<u64> {
         if !cell.extended {
             continue;
         }
-        let kind = cell.fixed.first().copied().unwrap_or(0);
-        if kind != EXTENDED_OVERFLOW {
-            return Err(Error::Unsupported { what: "cell kind", found: u64::from(kind) });
-        }
-        expected.equal("reserved byte of a cell", 0, cell.fixed.get(1).copied().unwrap_or(0))?;
         if let LeafValue::Overflow(run) = page.value(i) {
             let pages = run_pages(u64::from(run.len), page.bytes().len());
             check_reference(expected, run.word & !PAGE_ID_MASK, run.page(), pages, run.birth)?;
@@ -150,12 +162,22 @@ fn check_reference(expected: &Expected, flags: u64, page: PageId, pages: u64, bi
     Ok(())
 }
 
-/// Whether the bytes between slots and cells are zero. The checksum covers them; the whole-file check looks.
+/// What the checksum covers and no reader relies on: zeros between slots and cells, and cells side by side. The
+/// whole-file check looks.
 pub(crate) fn check_unused(bytes: &[u8], id: PageId) -> Result<()> {
     let page = Page::new(bytes);
     let unused = bytes.get(page.slots_end()..page.cells_at()).unwrap_or(&[]);
-    if unused.iter().all(|b| *b == 0) {
-        return Ok(());
+    if unused.iter().any(|b| *b != 0) {
+        return Err(Error::corrupted(id.0, "unused part of the page", "zeros", "other bytes"));
     }
-    Err(Error::corrupted(id.0, "unused part of the page", "zeros", "other bytes"))
+    let mut cells: Vec<_> = (0..page.len()).map(|i| (page.slot(i).offset, page.cell_len(i))).collect();
+    cells.sort_unstable();
+    let mut end = page.cells_at();
+    for (offset, len) in cells {
+        if usize::from(offset) != end {
+            return Err(Error::corrupted(id.0, "cell", format!("one at {end}"), format!("one at {offset}")));
+        }
+        end += len;
+    }
+    Ok(())
 }

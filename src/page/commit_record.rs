@@ -24,6 +24,7 @@ pub(crate) struct CommitRecord {
 
 impl CommitRecord {
     pub(super) fn encode(&self, out: &mut [u8]) {
+        assert!(self.runs.len() <= RECORD_RUNS_MAX, "the caller has counted them");
         for (run, room) in self.runs.iter().zip(out.chunks_exact_mut(RUN_LEN)) {
             put_u64(room, 0, run.start | u64::from(run.len) << 48);
             put_u32(room, 8, run.sum);

@@ -80,6 +80,7 @@ pub(crate) struct FreeLogPage {
 impl FreeLogPage {
     /// Writes the page; its checksum is returned.
     pub(crate) fn encode(&self, out: &mut [u8], id: PageId, birth: TxnId, seed: Seed) -> u32 {
+        assert!(self.records.len() <= free_log_capacity(out.len()), "the caller has counted them");
         out.fill(0);
         out[4] = KIND_FREE_LOG;
         put_u16(out, 6, to_u16(self.records.len()));
@@ -97,7 +98,7 @@ impl FreeLogPage {
     }
 
     /// Reads and checks page `link` of the log.
-    pub(crate) fn decode(bytes: &[u8], link: LogLink, page_count: u64, seed: Seed) -> Result<FreeLogPage> {
+    pub(crate) fn decode(bytes: &[u8], link: LogLink, seed: Seed) -> Result<FreeLogPage> {
         let fault =
             |what, expected: String, found: String| Err(Error::corrupted(link.page.0, what, expected, found));
         let numbers = [
@@ -115,6 +116,10 @@ impl FreeLogPage {
         if count > free_log_capacity(bytes.len()) {
             return fault("number of records", "what fits".to_owned(), count.to_string());
         }
+        let unused = &bytes[RECORDS_AT + count * RECORD_LEN..];
+        if bytes[5] != 0 || bytes[24..HEADER_LEN].iter().chain(unused).any(|b| *b != 0) {
+            return fault("unused part of the page", "zeros".to_owned(), "other bytes".to_owned());
+        }
         let mut records = Vec::with_capacity(count);
         for room in bytes[RECORDS_AT..].chunks_exact(RECORD_LEN).take(count) {
             let word = get_u64(room, 0);
@@ -130,14 +135,11 @@ impl FreeLogPage {
             }
             records.push(record);
         }
+        // Whoever follows the link knows how many pages the log has: the oldest keeps a link to one that is gone.
         let older = LogLink {
             page: PageId(get_u64(bytes, HEADER_LEN)),
             birth: TxnId(get_u64(bytes, HEADER_LEN + 8)),
         };
-        if older.page.0 >= page_count.max(1) && older.page.0 != 0 {
-            // The oldest page keeps a link to one that is gone: whoever follows it looks at the bound first.
-            return Ok(FreeLogPage { older: LogLink { page: PageId(0), ..older }, records });
-        }
         Ok(FreeLogPage { older, records })
     }
 }

@@ -30,6 +30,10 @@ pub(crate) struct Meta {
     pub(crate) page_size: u32,
     pub(crate) database_id: [u8; 16],
     pub(crate) lineage_id: [u8; 16],
+    /// Features that a reader may ignore and a writer must know: with any bit set, nothing may be written.
+    pub(crate) read_only_compatible: u64,
+    /// Features that anybody may ignore. Kept as they are.
+    pub(crate) compatible: u64,
     /// Counts the meta pages written: the greater is the newer.
     pub(crate) sequence: u64,
     /// No transaction number from here on stands on any page.
@@ -49,7 +53,9 @@ impl Meta {
         out[..8].copy_from_slice(&META_MAGIC);
         put_u32(&mut out, 8, FORMAT_VERSION);
         put_u32(&mut out, 12, self.page_size);
-        // 16..40: feature masks, all zero in version 1.
+        // 16..24: incompatible features, of which version 1 has none.
+        put_u64(&mut out, 24, self.read_only_compatible);
+        put_u64(&mut out, 32, self.compatible);
         out[40..56].copy_from_slice(&self.database_id);
         out[56..72].copy_from_slice(&self.lineage_id);
         put_u64(&mut out, 72, self.sequence);
@@ -81,14 +87,13 @@ impl Meta {
         if bytes.len() < META_LEN || !Meta::has_magic(bytes) {
             return Err(fault("magic of a meta page", "a Folio database".into(), "something else".into()));
         }
-        // The version comes before the checksum: another version may keep it elsewhere.
-        let version = get_u32(bytes, 8);
-        if version != FORMAT_VERSION {
-            return Err(Error::Unsupported { what: "format version", found: u64::from(version) });
-        }
         let (expected, found) = (crc32fast::hash(&bytes[..SUM_AT]), get_u32(bytes, SUM_AT));
         if expected != found {
             return Err(fault("checksum of a meta page", expected.to_string(), found.to_string()));
+        }
+        let version = get_u32(bytes, 8);
+        if version != FORMAT_VERSION {
+            return Err(Error::Unsupported { what: "format version", found: u64::from(version) });
         }
         let incompatible = get_u64(bytes, 16);
         if incompatible != 0 {
@@ -116,6 +121,8 @@ impl Meta {
             page_size,
             database_id: array(40),
             lineage_id: array(56),
+            read_only_compatible: get_u64(bytes, 24),
+            compatible: get_u64(bytes, 32),
             sequence: get_u64(bytes, 72),
             ceiling: get_u64(bytes, 80),
             boot_id: array(88),
@@ -123,11 +130,6 @@ impl Meta {
             clean: get_u32(bytes, FLAGS_AT) & FLAG_CLEAN != 0,
             record,
         })
-    }
-
-    /// The read-only-compatible features that this version does not know: with any, nothing may be written.
-    pub(crate) fn unknown_for_writing(bytes: &[u8]) -> u64 {
-        get_u64(bytes, 24)
     }
 }
 

@@ -1,7 +1,7 @@
 //! Where everything of one snapshot begins: the roots of its trees and of its free space.
 
 use super::branch::Child;
-use super::{HAS_OVERFLOW, PAGE_ID_MASK, PageId, TxnId, get_u64};
+use super::{HAS_OVERFLOW, LEVELS_MAX, PAGE_ID_MASK, PageId, TxnId, get_u64};
 
 /// Bytes of a [`TreeRoot`] and of a [`FreeRoot`].
 pub(crate) const TREE_ROOT_LEN: usize = 32;
@@ -22,9 +22,20 @@ impl TreeRoot {
         self.child.word & !HAS_OVERFLOW == 0
     }
 
+    /// Flags that have no meaning on disk are cut off, so that none is taken for one of memory; whoever cannot
+    /// rely on a checksum looks at [`is_plausible`](Self::is_plausible) as well.
     pub(crate) fn decode(bytes: &[u8]) -> TreeRoot {
         let level = bytes.get(24).copied().unwrap_or(0);
-        TreeRoot { child: Child::decode(bytes), level }
+        let mut child = Child::decode(bytes);
+        child.word &= PAGE_ID_MASK | HAS_OVERFLOW;
+        TreeRoot { child, level }
+    }
+
+    /// Whether encoded bytes are what [`encode`](Self::encode) writes of some root.
+    pub(crate) fn is_plausible(bytes: &[u8]) -> bool {
+        let root = TreeRoot::decode(bytes);
+        let empty_is_empty = !root.is_empty() || root == TreeRoot::default();
+        bytes == root.encode() && usize::from(root.level) < LEVELS_MAX && empty_is_empty
     }
 
     pub(crate) fn encode(&self) -> [u8; TREE_ROOT_LEN] {

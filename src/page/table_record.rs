@@ -27,6 +27,10 @@ impl TableRecord {
         bytes[32] = KIND_PLAIN;
         bytes[34..36].copy_from_slice(&1u16.to_le_bytes());
         bytes[36..38].copy_from_slice(&ENCODING_VERSION.to_le_bytes());
+        assert!(
+            self.key_type.len().max(self.value_type.len()) <= usize::from(u16::MAX),
+            "checked at creation"
+        );
         bytes[38..40].copy_from_slice(&to_u16(self.key_type.len()).to_le_bytes());
         bytes[40..42].copy_from_slice(&to_u16(self.value_type.len()).to_le_bytes());
         bytes.extend_from_slice(self.key_type.as_bytes());
@@ -50,7 +54,13 @@ impl TableRecord {
         if bytes.len() != value_end {
             return Err(fault("length of a table record", "the length of its parts"));
         }
-        if bytes[33] != 0 || get_u16(bytes, 34) != 1 || bytes[42..FIXED_LEN].iter().any(|b| *b != 0) {
+        if !TreeRoot::is_plausible(&bytes[..TREE_ROOT_LEN]) {
+            return Err(fault("root of a table", "page, birth, entries and level"));
+        }
+        if get_u16(bytes, 34) != 1 {
+            return Err(Error::Unsupported { what: "value alignment", found: get_u16(bytes, 34).into() });
+        }
+        if bytes[33] != 0 || bytes[42..FIXED_LEN].iter().any(|b| *b != 0) {
             return Err(fault("reserved bytes of a table record", "zeros"));
         }
         let text = |from, to| {
