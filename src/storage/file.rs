@@ -108,11 +108,9 @@ impl NewFile {
             }
             Err(error) => return Err(Error::io("rename", &self.path, error)),
         }
-        // 3. The directory. Some file systems sync no directories, and say so with EINVAL.
+        // 3. The directory. Some file systems sync no directories, and say so.
         match sys::fsync(&self.directory) {
-            Err(error) if error.raw_os_error() != Some(libc::EINVAL) => {
-                Err(Error::io("fsync of the directory", &self.path, error))
-            }
+            Err(error) if !cannot(&error) => Err(Error::io("fsync of the directory", &self.path, error)),
             _ => Ok(()),
         }
     }

@@ -175,7 +175,7 @@ impl Replay {
     fn make_cuts_durable(&mut self, event: usize) {
         let count = self.cuts.partition_point(|cut| cut.event < event);
         for cut in self.cuts.drain(..count) {
-            self.durable_len = self.durable_len.min(cut.len);
+            self.durable_len = cut.len;
             self.durable.truncate(usize::try_from(cut.len).expect("a file in memory"));
             self.durable_cut = Some(cut);
             for (_, block) in self.blocks.range_mut(cut.len.div_ceil(BLOCK as u64)..) {
@@ -186,13 +186,15 @@ impl Replay {
     }
 
     fn make_len_durable(&mut self, running: &Running) {
-        let cut = self.durable_cut.map_or(0, |cut| cut.event);
+        let cut = self.durable_cut.map(|cut| cut.event);
         // A sync that began before the last durable cut knows nothing about the length after it.
-        if running.event >= cut {
+        if cut.is_none_or(|cut| cut < running.event) {
             self.durable_len = self.durable_len.max(running.len.min(running.end));
         }
         let durable_len = self.durable_len;
-        self.lens.retain(|&(event, len)| event > cut && (event >= running.event || len > durable_len));
+        self.lens.retain(|&(event, len)| {
+            cut.is_none_or(|cut| cut < event) && (event >= running.event || len > durable_len)
+        });
     }
 
     /// What the disk holds if the power fails now.

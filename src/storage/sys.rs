@@ -149,16 +149,26 @@ fn succeeded(result: libc::c_int) -> io::Result<()> {
     if result < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
 }
 
-/// How many pages of the file the page cache holds that are not on the disk yet, those under way included.
-/// `None` where the kernel is older than the call (Linux 6.5).
+/// What the page cache holds of a file, in pages of the system.
 #[cfg(all(test, target_os = "linux"))]
-pub(super) fn dirty_pages(file: &File) -> Option<u64> {
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Cached {
+    pub(super) pages: u64,
+    /// Not on the disk, and nobody is writing them.
+    pub(super) dirty: u64,
+    /// On their way to the disk.
+    pub(super) leaving: u64,
+}
+
+/// Asks for it. `None` where the kernel is older than the call (Linux 6.5).
+#[cfg(all(test, target_os = "linux"))]
+pub(super) fn cached(file: &File) -> Option<Cached> {
     let range = [0_u64; 2];
     let mut found = [0_u64; 5];
     // SAFETY: both pointers are to arrays of this frame, as long as cachestat_range and cachestat are.
     let result =
         unsafe { libc::syscall(CACHESTAT, file.as_raw_fd(), range.as_ptr(), found.as_mut_ptr(), 0_u32) };
-    (result == 0).then(|| found[1] + found[2])
+    (result == 0).then_some(Cached { pages: found[0], dirty: found[1], leaving: found[2] })
 }
 
 /// The number of `cachestat`, the same on every architecture. libc has it for some of them only.

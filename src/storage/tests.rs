@@ -3,6 +3,9 @@
 
 #![expect(unsafe_code, reason = "reading through mappings")]
 
+mod creation;
+#[cfg(target_os = "linux")]
+mod page_cache;
 mod simulated;
 
 use std::fs;
@@ -10,7 +13,6 @@ use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixListener;
 use std::path::Path;
 use std::process::Command;
-use std::sync::Barrier;
 
 use crate::error::{Error, Result};
 use crate::storage::sim::{Event, Fault, Rng, SimDisk};
@@ -38,13 +40,6 @@ fn check_errno(result: Result<impl std::fmt::Debug>, call: &str, errno: i32) {
         }
         other => panic!("expected {call} to fail with {errno}, got {other:?}"),
     }
-}
-
-fn names_in(directory: &Path) -> Vec<String> {
-    let entries = fs::read_dir(directory).unwrap();
-    let mut names: Vec<_> = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
-    names.sort();
-    names
 }
 
 fn random_bytes(len: usize, seed: u64) -> Vec<u8> {
@@ -103,7 +98,7 @@ fn without_permission_is_eacces() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("unreadable");
     fs::write(&path, b"secret").unwrap();
-    fs::set_permissions(&path, fs::Permissions::from_mode(0)).unwrap();
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o000)).unwrap();
     if fs::File::open(&path).is_err() {
         return check_errno(Storage::open(&path, Access::ReadOnly), "open", libc::EACCES);
     }
@@ -129,75 +124,6 @@ fn a_read_only_file_is_not_written() {
     let mapping = storage.map(0, Advice::Normal).unwrap();
     check_bytes(&mapping, 0, b"folio");
     storage.sync(&mapping, 5).unwrap();
-}
-
-#[test]
-fn a_created_file_is_there_when_it_is_whole() {
-    let directory = tempfile::tempdir().unwrap();
-    let path = directory.path().join("new.folio");
-    let fill = |storage: &Storage| {
-        assert_eq!(storage.path(), path);
-        assert!(!path.exists(), "the name must come last");
-        assert!(names_in(directory.path())[0].starts_with(".folio-new-"));
-        storage.write_at(&[b"content"], 0)
-    };
-    let storage = Storage::create(&path, fill).unwrap();
-    assert_eq!(names_in(directory.path()), ["new.folio"]);
-    check_content(&storage, b"content");
-    check_content(&Storage::open(&path, Access::ReadOnly).unwrap(), b"content");
-    let mode = fs::metadata(&path).unwrap().permissions().mode();
-    assert_eq!(mode & 0o7133, 0, "at most 0644, but it is {mode:o}");
-    let again = Storage::create(&path, |_| panic!("nothing to fill"));
-    assert!(matches!(again, Err(Error::AlreadyExists { path: named }) if named == path));
-}
-
-#[test]
-fn a_creation_that_fails_leaves_nothing() {
-    let directory = tempfile::tempdir().unwrap();
-    let path = directory.path().join("new.folio");
-    let failed = Storage::create(&path, |_| Err(Error::WriterBusy));
-    assert!(matches!(failed, Err(Error::WriterBusy)));
-    assert_eq!(names_in(directory.path()), [""; 0]);
-    let panics = || Storage::create(&path, |_| panic!("on purpose"));
-    assert!(std::panic::catch_unwind(panics).is_err());
-    assert_eq!(names_in(directory.path()), [""; 0]);
-}
-
-#[test]
-fn one_creator_wins_and_the_other_learns_it() {
-    let directory = tempfile::tempdir().unwrap();
-    let path = directory.path().join("new.folio");
-    let both_filling = Barrier::new(2);
-    let create = |content: &'static [u8]| {
-        Storage::create(&path, |storage| {
-            both_filling.wait();
-            storage.write_at(&[content], 0)
-        })
-    };
-    let results = std::thread::scope(|scope| {
-        let other = scope.spawn(|| create(b"other"));
-        [(create(b"first"), b"first"), (other.join().unwrap(), b"other")]
-    });
-    let (winners, losers): (Vec<_>, Vec<_>) = results.into_iter().partition(|(result, _)| result.is_ok());
-    assert_eq!((winners.len(), losers.len()), (1, 1));
-    assert!(matches!(losers[0].0, Err(Error::AlreadyExists { .. })));
-    check_content(&Storage::open(&path, Access::ReadOnly).unwrap(), winners[0].1);
-    assert_eq!(names_in(directory.path()), ["new.folio"]);
-}
-
-#[test]
-fn links_stand_in_for_renames() {
-    let directory = tempfile::tempdir().unwrap();
-    let path = directory.path().join("new.folio");
-    let publish = || {
-        let (new, file) = file::NewFile::beside(&path)?;
-        new.publish(&file, file::link_to_free_name)
-    };
-    let (late, late_file) = file::NewFile::beside(&path).unwrap();
-    publish().unwrap();
-    assert_eq!(names_in(directory.path()).len(), 2, "the file, and the one that comes late");
-    assert!(matches!(late.publish(&late_file, file::link_to_free_name), Err(Error::AlreadyExists { .. })));
-    assert_eq!(names_in(directory.path()), ["new.folio"]);
 }
 
 #[test]
@@ -463,50 +389,4 @@ fn the_volatile_skip_syncs() {
         storage.drop_cache();
         check_content(&storage, &[1; 5000]);
     }
-}
-
-/// What `msync` is trusted with: the pages must be on the disk afterwards.
-#[cfg(target_os = "linux")]
-#[test]
-fn a_sync_leaves_no_dirty_page_below_its_end() {
-    let directory = tempfile::tempdir().unwrap();
-    let path = directory.path().join("file");
-    let storage = Storage::create(&path, |storage| storage.extend_zeroed(0, 1 << 20)).unwrap();
-    assert!(!storage.is_volatile());
-    let dirty = || sys::dirty_pages(storage.file());
-    let soil = || storage.write_at(&[&[1; 4096], &[2; 4096]], 64 << 10).unwrap();
-    if dirty().is_none() {
-        return println!("NOT TESTED: this kernel does not tell which pages are dirty");
-    }
-    soil();
-    if dirty() == Some(0) {
-        return println!("NOT TESTED: {} is on no disk", path.display());
-    }
-    let reader = Storage::open(&path, Access::ReadOnly).unwrap();
-    let useless = reader.map(0, Advice::Normal).unwrap();
-    let mapping = storage.map(0, Advice::Normal).unwrap();
-    // The reason for `can_flush`: this answers well, and does nothing.
-    useless.flush(1 << 20).unwrap();
-    assert_ne!(dirty(), Some(0), "msync over a mapping made for reading only");
-    storage.sync(&mapping, 64 << 10).unwrap();
-    assert_ne!(dirty(), Some(0), "behind the end of the sync");
-    storage.sync(&mapping, (64 << 10) + 5000).unwrap();
-    assert_eq!(dirty(), Some(0), "msync");
-    let ways: [(&str, &Storage, &Mapping); 3] = [
-        ("a file opened for reading", &reader, &useless),
-        ("the mapping of another open file", &storage, &useless),
-        ("a mapping of a reader, an end beyond it", &reader, &mapping),
-    ];
-    for (way, through, mapping) in ways {
-        soil();
-        through.sync(mapping, 1 << 20).unwrap();
-        assert_eq!(dirty(), Some(0), "{way}");
-    }
-    soil();
-    storage.truncate(2 << 20).unwrap();
-    storage.sync(&mapping, 2 << 20).unwrap();
-    assert_eq!(dirty(), Some(0), "an end beyond the mapping");
-    storage.drop_cache();
-    storage.start_writeback(0, 1 << 20);
-    check_bytes(&mapping, 64 << 10, &[1; 4096]);
 }

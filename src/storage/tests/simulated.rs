@@ -5,7 +5,8 @@ use std::collections::BTreeSet;
 use std::time::Instant;
 
 use crate::error::Error;
-use crate::storage::sim::{Counters, Event, Fault, Loss, SimDisk};
+use crate::storage::replay::Replay;
+use crate::storage::sim::{Counters, Event, Fault, Loss, Rng, SimDisk};
 use crate::storage::tests::check_errno;
 use crate::storage::{Access, Advice, Call, Mapping, Storage};
 
@@ -136,11 +137,11 @@ fn a_sync_covers_what_was_written_before_it_began() {
         write(4096, 3),
         Event::SyncEnd { sync: 0, ok: true },
     ];
-    let mut replay = super::super::replay::Replay::new(vec![0; 2 * BLOCK]);
+    let mut replay = Replay::new(vec![0; 2 * BLOCK]);
     replay.advance(&events, events.len());
     let found: BTreeSet<_> = (0..200)
         .map(|seed| {
-            let content = replay.after_crash(&events, Loss::Random, &mut super::Rng::new(seed));
+            let content = replay.after_crash(&events, Loss::Random, &mut Rng::new(seed));
             [content[0], content[BLOCK]]
         })
         .collect();
@@ -319,6 +320,62 @@ fn counters_count() {
     let expected =
         Counters { reads: 1, writes: 1, grows: 2, truncates: 1, syncs: 1, maps: 1, locks: 1, ..after };
     assert_eq!((after, after.bytes_written), (expected, 100_000));
+}
+
+#[test]
+fn any_history_can_be_replayed() {
+    for seed in 0..40 {
+        let bench = Bench::new(4);
+        let mut rng = Rng::new(seed);
+        let mut contents = vec![(0, bench.disk.content().unwrap())];
+        let mut honest = true;
+        while bench.disk.event_count() < 60 {
+            let len = bench.storage.len().unwrap();
+            let offset = rng.below(len + 5000);
+            match rng.below(8) {
+                0 => bench.storage.truncate(offset).unwrap(),
+                1 => bench.storage.extend_zeroed(len, len + rng.below(9000)).unwrap(),
+                2 => bench.storage.sync(&bench.mapping, offset).unwrap(),
+                3 => bench.sync(),
+                4 if rng.below(3) == 0 => {
+                    bench.disk.inject(Fault::new(Some(Call::Sync), 1, libc::EIO));
+                    bench.storage.sync(&bench.mapping, len).unwrap_err();
+                    honest = false;
+                }
+                _ => {
+                    let bytes = vec![rng.next().to_le_bytes()[0]; rng.index(9000)];
+                    bench.storage.write_at(&[&bytes], offset).unwrap();
+                }
+            }
+            contents.push((bench.disk.event_count(), bench.disk.content().unwrap()));
+            if honest && matches!(bench.disk.events().last(), Some(Event::SyncEnd { .. })) {
+                check_durable(&bench, seed);
+            }
+        }
+        let len_max = contents.iter().map(|(_, content)| content.len()).max().unwrap();
+        for (point, content) in contents {
+            let at = |loss| bench.disk.crash(point, loss, seed).unwrap().content().unwrap();
+            let all = at(Loss::All);
+            assert_eq!(all.len(), content.len(), "seed {seed}, point {point}");
+            let differs = all.iter().zip(&content).position(|(found, expected)| found != expected);
+            assert_eq!(differs, None, "seed {seed}, point {point}");
+            for loss in LOSSES {
+                assert!(at(loss).len() <= len_max, "seed {seed}, point {point}, {loss:?}");
+            }
+        }
+    }
+}
+
+/// After a sync, every crash keeps what lies below its end.
+fn check_durable(bench: &Bench, seed: u64) {
+    let events = bench.disk.events();
+    let Event::SyncBegin { end, .. } = events[events.len() - 2] else { panic!("a sync begins") };
+    let content = bench.disk.content().unwrap();
+    let kept = end.map_or(content.len(), |end| content.len().min(end.try_into().unwrap()));
+    for loss in LOSSES {
+        let found = bench.disk.crash(events.len(), loss, seed).unwrap().content().unwrap();
+        assert!(found.get(..kept) == Some(&content[..kept]), "seed {seed}, point {}, {loss:?}", events.len());
+    }
 }
 
 /// Not a limit, which a busy machine would break: the figure is for who wants to know.
