@@ -4,5 +4,6 @@ mod btree;
 mod error;
 mod page;
 mod pager;
+mod storage;
 
 pub use error::{Error, Result};

@@ -1,0 +1,193 @@
+//! System calls that neither std nor memmap2 nor fs2 offers, one function each, made safe.
+//!
+//! - Relies on nothing but libc. Every function reports the `errno` of its call and retries nothing.
+//! - Where a system lacks a call, its function does the nearest honest thing and says so.
+
+#![expect(unsafe_code, reason = "system calls by way of libc")]
+
+use std::fs::File;
+use std::io::{self, IoSlice};
+use std::os::fd::AsRawFd;
+use std::path::Path;
+
+/// The most slices that one `pwritev` takes: `IOV_MAX` of Linux and of macOS.
+pub(super) const IOV_MAX: usize = 1024;
+
+/// The size in bytes of a page of the operating system, which is no page of a database.
+pub(super) fn page_size() -> u64 {
+    // SAFETY: sysconf takes a number and returns a number.
+    let size = unsafe { libc::sysconf(libc::_SC_PAGESIZE) };
+    u64::try_from(size).expect("every system that has mmap has a page size")
+}
+
+/// The largest file this process may make (`RLIMIT_FSIZE`), in bytes.
+pub(super) fn file_size_limit() -> u64 {
+    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+    // SAFETY: the pointer is to a live rlimit of this stack frame.
+    let result = unsafe { libc::getrlimit(libc::RLIMIT_FSIZE, &raw mut limit) };
+    if result == 0 { limit.rlim_cur } else { u64::MAX }
+}
+
+/// Writes the slices one after another at `offset`; returns how many bytes went, which may be fewer than asked.
+pub(super) fn pwritev(file: &File, bufs: &[IoSlice<'_>], offset: u64) -> io::Result<usize> {
+    let offset = file_offset(offset)?;
+    let count = libc::c_int::try_from(bufs.len().min(IOV_MAX)).expect("IOV_MAX fits");
+    // SAFETY: std promises that IoSlice has the layout of iovec, and `count` of them are borrowed for the call.
+    let done = unsafe { libc::pwritev(file.as_raw_fd(), bufs.as_ptr().cast(), count, offset) };
+    usize::try_from(done).map_err(|_| io::Error::last_os_error())
+}
+
+/// Makes the content of the file durable, and of its metadata what is needed to read it again.
+///
+/// std's `sync_data` calls again when a signal interrupts it. A sync that failed must not be repeated.
+pub(super) fn fdatasync(file: &File) -> io::Result<()> {
+    // SAFETY: a descriptor that is open, since `file` is.
+    #[cfg(not(target_vendor = "apple"))]
+    let result = unsafe { libc::fdatasync(file.as_raw_fd()) };
+    // Here fdatasync and fsync leave the bytes in the disk's own cache.
+    // SAFETY: a descriptor that is open, since `file` is.
+    #[cfg(target_vendor = "apple")]
+    let result = unsafe { libc::fcntl(file.as_raw_fd(), libc::F_FULLFSYNC) };
+    succeeded(result)
+}
+
+/// Makes the content and the metadata of a file, or the names in a directory, durable.
+pub(super) fn fsync(file: &File) -> io::Result<()> {
+    // SAFETY: a descriptor that is open, since `file` is.
+    #[cfg(not(target_vendor = "apple"))]
+    let result = unsafe { libc::fsync(file.as_raw_fd()) };
+    // SAFETY: a descriptor that is open, since `file` is.
+    #[cfg(target_vendor = "apple")]
+    let result = unsafe { libc::fcntl(file.as_raw_fd(), libc::F_FULLFSYNC) };
+    succeeded(result)
+}
+
+/// Starts writing out the range, and waits for nothing. Does nothing where there is no such call.
+pub(super) fn start_writeback(file: &File, offset: u64, len: u64) -> io::Result<()> {
+    #[cfg(target_os = "linux")]
+    {
+        let (offset, len) = (file_offset(offset)?, file_offset(len)?);
+        // SAFETY: a descriptor that is open, since `file` is, and plain numbers.
+        let result =
+            unsafe { libc::sync_file_range(file.as_raw_fd(), offset, len, libc::SYNC_FILE_RANGE_WRITE) };
+        succeeded(result)
+    }
+    #[cfg(not(target_os = "linux"))]
+    {
+        let _ = (file, offset, len);
+        Ok(())
+    }
+}
+
+/// Drops the clean pages of the file from the page cache. Does nothing where there is no such call.
+pub(super) fn drop_cache(file: &File) -> io::Result<()> {
+    #[cfg(target_os = "linux")]
+    {
+        // SAFETY: a descriptor that is open, since `file` is, and plain numbers.
+        let errno = unsafe { libc::posix_fadvise(file.as_raw_fd(), 0, 0, libc::POSIX_FADV_DONTNEED) };
+        if errno == 0 { Ok(()) } else { Err(io::Error::from_raw_os_error(errno)) }
+    }
+    #[cfg(not(target_os = "linux"))]
+    {
+        let _ = file;
+        Ok(())
+    }
+}
+
+/// A new file that lives in memory and has no name. `Unsupported` where there is no `memfd_create`.
+pub(super) fn memory_file() -> io::Result<File> {
+    #[cfg(target_os = "linux")]
+    {
+        use std::os::fd::FromRawFd;
+        // SAFETY: the name is a C string that lives as long as the program.
+        let descriptor = unsafe { libc::memfd_create(c"folio".as_ptr(), libc::MFD_CLOEXEC) };
+        succeeded(descriptor)?;
+        // SAFETY: the call has just made this descriptor, and nobody else knows it.
+        Ok(unsafe { File::from_raw_fd(descriptor) })
+    }
+    #[cfg(not(target_os = "linux"))]
+    Err(io::ErrorKind::Unsupported.into())
+}
+
+/// Renames a file unless the new name is taken: then `EEXIST`. `EINVAL`, `ENOSYS` or `Unsupported` where the file
+/// system or the system cannot.
+pub(super) fn rename_to_free_name(from: &Path, to: &Path) -> io::Result<()> {
+    #[cfg(target_os = "linux")]
+    {
+        use std::ffi::CString;
+        use std::os::unix::ffi::OsStrExt;
+        let from = CString::new(from.as_os_str().as_bytes())?;
+        let to = CString::new(to.as_os_str().as_bytes())?;
+        // By number, because older C libraries have no function for it.
+        // SAFETY: both pointers are to C strings that outlive the call.
+        let result = unsafe {
+            libc::syscall(
+                libc::SYS_renameat2,
+                libc::AT_FDCWD,
+                from.as_ptr(),
+                libc::AT_FDCWD,
+                to.as_ptr(),
+                libc::RENAME_NOREPLACE,
+            )
+        };
+        if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+    }
+    #[cfg(not(target_os = "linux"))]
+    {
+        let _ = (from, to);
+        Err(io::ErrorKind::Unsupported.into())
+    }
+}
+
+/// A length or offset as the calls take it; beyond what they can take is `EFBIG`.
+fn file_offset(offset: u64) -> io::Result<i64> {
+    i64::try_from(offset).map_err(|_| io::Error::from_raw_os_error(libc::EFBIG))
+}
+
+/// The usual convention: a negative result stands for `errno`.
+fn succeeded(result: libc::c_int) -> io::Result<()> {
+    if result < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
+}
+
+/// What the page cache holds of a file, in pages of the system.
+#[cfg(all(test, target_os = "linux"))]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Cached {
+    pub(super) pages: u64,
+    /// Not on the disk, and nobody is writing them.
+    pub(super) dirty: u64,
+    /// On their way to the disk.
+    pub(super) leaving: u64,
+}
+
+/// Asks for it. `None` where the kernel is older than the call (Linux 6.5).
+#[cfg(all(test, target_os = "linux"))]
+pub(super) fn cached(file: &File) -> Option<Cached> {
+    let range = [0_u64; 2];
+    let mut found = [0_u64; 5];
+    // SAFETY: both pointers are to arrays of this frame, as long as cachestat_range and cachestat are.
+    let result =
+        unsafe { libc::syscall(CACHESTAT, file.as_raw_fd(), range.as_ptr(), found.as_mut_ptr(), 0_u32) };
+    (result == 0).then_some(Cached { pages: found[0], dirty: found[1], leaving: found[2] })
+}
+
+/// The number of `cachestat`, the same on every architecture. libc has it for some of them only.
+#[cfg(all(test, target_os = "linux"))]
+const CACHESTAT: libc::c_long = 451;
+
+/// Runs `child` in a forked copy of this process, and waits for its end. `child` must not touch the heap.
+#[cfg(test)]
+pub(super) fn in_forked_child(child: impl FnOnce()) {
+    // SAFETY: until it ends, the child runs only `child`, which keeps off locks that other threads may have held.
+    let pid = unsafe { libc::fork() };
+    assert!(pid >= 0, "fork: {}", io::Error::last_os_error());
+    if pid == 0 {
+        child();
+        // SAFETY: ends the child at once; no destructor and no exit handler of the parent's runs in it.
+        unsafe { libc::_exit(0) };
+    }
+    let mut status = 0;
+    // SAFETY: the pointer is to a live integer of this frame.
+    let waited = unsafe { libc::waitpid(pid, &raw mut status, 0) };
+    assert_eq!((waited, status), (pid, 0), "the child must end by itself");
+}

@@ -1,0 +1,87 @@
+//! Goal: a new file has its name when it is whole, one creator has it, and nothing else is left.
+//! Method: look at the directory before, during and after; let creations fail and race.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::sync::Barrier;
+
+use crate::error::Error;
+use crate::storage::tests::check_content;
+use crate::storage::{Access, Storage, file};
+
+#[test]
+fn a_created_file_is_there_when_it_is_whole() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("new.folio");
+    let fill = |storage: &Storage| {
+        assert_eq!(storage.path(), path);
+        assert!(!path.exists(), "the name must come last");
+        assert!(names_in(directory.path())[0].starts_with(".folio-new-"));
+        storage.write_at(&[b"content"], 0)
+    };
+    let storage = Storage::create(&path, fill).unwrap();
+    assert_eq!(names_in(directory.path()), ["new.folio"]);
+    check_content(&storage, b"content");
+    check_content(&Storage::open(&path, Access::ReadOnly).unwrap(), b"content");
+    let mode = fs::metadata(&path).unwrap().permissions().mode();
+    assert_eq!(mode & 0o7133, 0, "at most 0644, but it is {mode:o}");
+    let again = Storage::create(&path, |_| panic!("nothing to fill"));
+    assert!(matches!(again, Err(Error::AlreadyExists { path: named }) if named == path));
+}
+
+#[test]
+fn a_creation_that_fails_leaves_nothing() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("new.folio");
+    let failed = Storage::create(&path, |_| Err(Error::WriterBusy));
+    assert!(matches!(failed, Err(Error::WriterBusy)));
+    assert_eq!(names_in(directory.path()), [""; 0]);
+    let panics = || Storage::create(&path, |_| panic!("on purpose"));
+    assert!(std::panic::catch_unwind(panics).is_err());
+    assert_eq!(names_in(directory.path()), [""; 0]);
+}
+
+#[test]
+fn one_creator_wins_and_the_other_learns_it() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("new.folio");
+    let both_filling = Barrier::new(2);
+    let create = |content: &'static [u8]| {
+        Storage::create(&path, |storage| {
+            both_filling.wait();
+            storage.write_at(&[content], 0)
+        })
+    };
+    let results = std::thread::scope(|scope| {
+        let other = scope.spawn(|| create(b"other"));
+        [(create(b"first"), b"first"), (other.join().unwrap(), b"other")]
+    });
+    let (winners, losers): (Vec<_>, Vec<_>) = results.into_iter().partition(|(result, _)| result.is_ok());
+    assert_eq!((winners.len(), losers.len()), (1, 1));
+    assert!(matches!(losers[0].0, Err(Error::AlreadyExists { .. })));
+    check_content(&Storage::open(&path, Access::ReadOnly).unwrap(), winners[0].1);
+    assert_eq!(names_in(directory.path()), ["new.folio"]);
+}
+
+#[test]
+fn links_stand_in_for_renames() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("new.folio");
+    let publish = || {
+        let (new, file) = file::NewFile::beside(&path)?;
+        new.publish(&file, file::link_to_free_name)
+    };
+    let (late, late_file) = file::NewFile::beside(&path).unwrap();
+    publish().unwrap();
+    assert_eq!(names_in(directory.path()).len(), 2, "the file, and the one that comes late");
+    assert!(matches!(late.publish(&late_file, file::link_to_free_name), Err(Error::AlreadyExists { .. })));
+    assert_eq!(names_in(directory.path()), ["new.folio"]);
+}
+
+fn names_in(directory: &Path) -> Vec<String> {
+    let entries = fs::read_dir(directory).unwrap();
+    let mut names: Vec<_> = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    names.sort();
+    names
+}
