@@ -136,8 +136,9 @@ impl Meta {
 /// FORMAT.md, "Head record": the newest commit that no meta page names yet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct HeadRecord {
-    /// The checksum of the durable meta page that the commit builds on.
-    pub(crate) base_sum: u32,
+    /// The checksum of the durable meta page that the commit builds on, and of the one that was being written; 0
+    /// for none.
+    pub(crate) base_sums: [u32; 2],
     pub(crate) boot_id: [u8; 16],
     pub(crate) root: Root,
 }
@@ -146,7 +147,8 @@ impl HeadRecord {
     pub(crate) fn encode(&self) -> [u8; HEAD_LEN] {
         let mut out = [0; HEAD_LEN];
         out[..8].copy_from_slice(&HEAD_MAGIC);
-        put_u32(&mut out, 8, self.base_sum);
+        put_u32(&mut out, 8, self.base_sums[0]);
+        put_u32(&mut out, 12, self.base_sums[1]);
         out[16..32].copy_from_slice(&self.boot_id);
         out[32..32 + ROOT_LEN].copy_from_slice(&self.root.encode());
         let sum = crc32fast::hash(&out[..HEAD_LEN - 4]);
@@ -164,7 +166,7 @@ impl HeadRecord {
             return None;
         }
         Some(HeadRecord {
-            base_sum: get_u32(bytes, 8),
+            base_sums: [get_u32(bytes, 8), get_u32(bytes, 12)],
             boot_id: bytes[16..].first_chunk().copied()?,
             root: Root::decode(&bytes[32..32 + ROOT_LEN]),
         })

@@ -219,7 +219,7 @@ fn a_meta_page_reads_back_and_every_flipped_bit_is_found() {
 
 #[test]
 fn a_head_record_reads_back_and_every_flipped_bit_is_found() {
-    let head = HeadRecord { base_sum: 5, boot_id: [6; 16], root: a_meta().root };
+    let head = HeadRecord { base_sums: [5, 6], boot_id: [6; 16], root: a_meta().root };
     let bytes = head.encode();
     assert_eq!(HeadRecord::decode(&bytes), Some(head));
     for bit in 0..32 * 8 + ROOT_BITS {

@@ -1,0 +1,199 @@
+//! Reading through the mapping: a root, and the pages that it leads to.
+//!
+//! The one place that makes slices of the mapping. That this is sound rests on two rules kept elsewhere: a page
+//! that a pinned root needs is never written (`space.rs`: reclamation is a matter of memory safety), and the file
+//! is never cut below a pinned root's page count (`writer.rs`).
+
+#![expect(unsafe_code, reason = "the only maker of slices of the mapping: docs/ARCHITECTURE.md, Safety")]
+
+use std::sync::Arc;
+
+use super::checked::Checked;
+use super::shared::{Shared, SlotIndex};
+use super::Pages;
+use crate::error::{Error, Result};
+use crate::page::{self, Child, Expected, OverflowRef, Page, PageId, Root, Seed, index, run_pages};
+use crate::storage::{Lock, Mapping, Storage};
+
+/// A value that is longer is checked by the whole-file check alone: 1 MiB takes 25 us when its bytes are hot, 150
+/// when they are not.
+const CHECKED_VALUE_MAX: u32 = 1 << 20;
+
+/// What an open database is as long as anything of it is in use: the file, its lock, and who reads it.
+#[derive(Debug)]
+pub(crate) struct Base {
+    pub(super) storage: Storage,
+    /// Held until the last snapshot is gone.
+    pub(super) _lock: Option<Lock>,
+    pub(super) shared: Shared,
+    pub(super) page_size: usize,
+    pub(super) seed: Seed,
+}
+
+/// A mapping of the file, and what has been checked of it.
+#[derive(Debug)]
+pub(crate) struct View {
+    pub(super) base: Arc<Base>,
+    pub(super) mapping: Mapping,
+    checked: Checked,
+}
+
+impl View {
+    pub(super) fn new(base: Arc<Base>, mapping: Mapping) -> View {
+        let checked = Checked::new(mapping.capacity() / base.page_size as u64);
+        View { base, mapping, checked }
+    }
+
+    /// Pages that the mapping has room for.
+    pub(super) fn capacity(&self) -> u64 {
+        self.mapping.capacity() / self.base.page_size as u64
+    }
+
+    /// The bytes of `pages` pages from `id` on.
+    ///
+    /// # Safety
+    /// The pages belong to a root that is pinned while the slice lives, or were written by the caller's own write
+    /// transaction; and they are below that root's page count.
+    unsafe fn bytes(&self, id: PageId, pages: u64) -> &[u8] {
+        let size = self.base.page_size;
+        // SAFETY: the pages are below the page count of a pinned root, and the file is not cut there; nobody writes
+        // pages of a pinned root: the contract of this function.
+        unsafe { self.mapping.bytes(id.0 * size as u64, index(pages) * size) }
+    }
+}
+
+/// The pages of one root. Whoever holds it sees to it that the root stays pinned.
+#[derive(Debug)]
+pub(crate) struct Snapshot {
+    pub(super) view: Arc<View>,
+    pub(super) root: Root,
+    /// Pages that may be referred to: those below the root's end, and in a write transaction those that it wrote.
+    pub(super) end: u64,
+}
+
+impl Snapshot {
+    /// # Safety
+    /// The root is pinned as long as the snapshot lives, and the file holds its pages.
+    pub(super) unsafe fn new(view: Arc<View>, root: Root) -> Snapshot {
+        Snapshot { end: root.page_count.min(view.capacity()), view, root }
+    }
+
+    /// Takes in pages up to `end` that the same write transaction wrote, through `view`, which maps them.
+    pub(super) fn extend(&mut self, view: Arc<View>, end: u64) {
+        self.end = end.min(view.capacity());
+        self.view = view;
+    }
+
+    pub(crate) fn root(&self) -> &Root {
+        &self.root
+    }
+
+    /// The pages from `id` on, if they are there.
+    fn pages(&self, id: PageId, pages: u64) -> Result<&[u8]> {
+        if id.0 == 0 || pages == 0 || id.0.checked_add(pages).is_none_or(|end| end > self.end) {
+            let found = format!("{pages} pages from {id}");
+            return Err(Error::corrupted(id.0, "page reference", format!("below {}", self.end), found));
+        }
+        // SAFETY: the root is pinned and the pages are below its end: the contract of `new` and the line above.
+        Ok(unsafe { self.view.bytes(id, pages) })
+    }
+
+    #[cold]
+    fn check_page(&self, bytes: &[u8], child: &Child, level: u8) -> Result<()> {
+        let (id, birth, count) = (child.page(), child.birth, child.count);
+        let seed = self.view.base.seed;
+        page::check(bytes, &Expected { id, birth, level, count, page_count: self.end, seed })?;
+        self.view.checked.set(id, birth);
+        Ok(())
+    }
+
+    fn run_bytes(&self, run: &OverflowRef) -> Result<&[u8]> {
+        let pages = run_pages(u64::from(run.len), self.page_size());
+        Ok(self.pages(run.page(), pages)?.get(..run.len as usize).unwrap_or(&[]))
+    }
+
+    fn check_run(&self, bytes: &[u8], run: &OverflowRef) -> Result<()> {
+        let sum = self.view.base.seed.sum(bytes);
+        if sum != run.sum {
+            return Err(Error::corrupted(run.page().0, "checksum of a value", run.sum, sum));
+        }
+        self.view.checked.set(run.page(), run.birth);
+        Ok(())
+    }
+
+    /// The bytes of a page of another kind than the tree's, unchecked.
+    pub(super) fn raw(&self, id: PageId) -> Result<&[u8]> {
+        self.pages(id, 1)
+    }
+}
+
+impl Pages for Snapshot {
+    fn page_size(&self) -> usize {
+        self.view.base.page_size
+    }
+
+    #[inline]
+    fn page(&self, child: &Child, level: u8) -> Result<Page<'_>> {
+        let bytes = self.pages(child.page(), 1)?;
+        if !self.view.checked.is(child.page(), child.birth) {
+            self.check_page(bytes, child, level)?;
+        }
+        Ok(Page::new(bytes))
+    }
+
+    fn recheck(&self, child: &Child, level: u8) -> Result<Page<'_>> {
+        let bytes = self.pages(child.page(), 1)?;
+        self.check_page(bytes, child, level)?;
+        Ok(Page::new(bytes))
+    }
+
+    fn run(&self, run: &OverflowRef) -> Result<&[u8]> {
+        let bytes = self.run_bytes(run)?;
+        if run.len <= CHECKED_VALUE_MAX && !self.view.checked.is(run.page(), run.birth) {
+            self.check_run(bytes, run)?;
+        }
+        Ok(bytes)
+    }
+
+    fn recheck_run(&self, run: &OverflowRef) -> Result<&[u8]> {
+        let bytes = self.run_bytes(run)?;
+        self.check_run(bytes, run)?;
+        Ok(bytes)
+    }
+}
+
+/// A snapshot with the reader slot that pins it.
+#[derive(Debug)]
+pub(crate) struct ReadSnapshot {
+    snapshot: Snapshot,
+    slot: SlotIndex,
+}
+
+impl ReadSnapshot {
+    /// Pins the visible root; `view` gives a mapping with room for so many pages.
+    pub(super) fn begin(base: &Base, view: impl FnOnce(u64) -> Result<Arc<View>>) -> Result<ReadSnapshot> {
+        let (root, slot) = base.shared.begin_read();
+        match view(root.page_count) {
+            Ok(view) => {
+                // SAFETY: the slot pins the root until `drop`, which ends the snapshot first; the file held the
+                // root's pages when it became visible and is not cut below a pinned root.
+                let snapshot = unsafe { Snapshot::new(view, root) };
+                Ok(ReadSnapshot { snapshot, slot })
+            }
+            Err(error) => {
+                base.shared.end_read(&slot);
+                Err(error)
+            }
+        }
+    }
+
+    pub(crate) fn pages(&self) -> &Snapshot {
+        &self.snapshot
+    }
+}
+
+impl Drop for ReadSnapshot {
+    fn drop(&mut self) {
+        self.snapshot.view.base.shared.end_read(&self.slot);
+    }
+}

@@ -1,0 +1,341 @@
+//! The pages that a write transaction changes of one tree: copies on the heap, without page numbers.
+//!
+//! The parent's cell names a copy by its index here, so that finding it takes no look-up. Page numbers are given
+//! out when the whole is sealed, at commit or when the transaction outgrows its memory: then their number is
+//! known, and they lie in long runs in the order of keys.
+//!
+//! Each tree has a write set of its own, so that what is read from one table stays where it is while another
+//! changes.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use parking_lot::Mutex;
+
+use super::snapshot::Snapshot;
+use super::txn::{Ids, Txn};
+use super::{Pages, PagesMut};
+use crate::error::{Error, Result};
+use crate::page::{
+    self, Child, DIRTY, Extent, HAS_OVERFLOW, LeafValue, OverflowRef, PAGE_ID_MASK, Page, PageId, PageMut, TreeRoot,
+    TxnId, index, run_pages,
+};
+
+/// A value of so many bytes gets its place in the file when it is inserted, and is written there from the caller's
+/// buffer.
+const WRITTEN_AT_ONCE: usize = 64 << 10;
+/// Buffers that are kept for reuse.
+const SPARE_MAX: usize = 64;
+
+/// See the module.
+#[derive(Debug)]
+pub(crate) struct WriteSet {
+    txn: Arc<Mutex<Txn>>,
+    id: TxnId,
+    /// The head root that the transaction builds on, and what it has written since.
+    snapshot: Snapshot,
+    pages: Vec<Option<Box<[u8]>>>,
+    free_indexes: Vec<usize>,
+    page_count: u64,
+    /// Values that lie outside their leaf and have no place in the file yet, in whole pages.
+    runs: Vec<Option<Box<[u8]>>>,
+    run_pages: u64,
+    freed: Vec<Extent>,
+    spare: Vec<Box<[u8]>>,
+    scratch: Vec<u8>,
+    /// Bytes of heap copies in the whole transaction.
+    heap_bytes: Arc<AtomicUsize>,
+}
+
+/// Pages with their numbers, fit for the disk.
+#[derive(Debug, Default)]
+pub(super) struct Sealed {
+    /// First page and bytes, whole pages.
+    pub(super) pages: Vec<(u64, Box<[u8]>)>,
+}
+
+impl WriteSet {
+    pub(super) fn new(txn: Arc<Mutex<Txn>>) -> WriteSet {
+        let (id, snapshot, heap_bytes) = {
+            let txn = txn.lock();
+            (txn.id(), txn.snapshot(), txn.heap_bytes())
+        };
+        WriteSet {
+            txn,
+            id,
+            snapshot,
+            pages: Vec::new(),
+            free_indexes: Vec::new(),
+            page_count: 0,
+            runs: Vec::new(),
+            run_pages: 0,
+            freed: Vec::new(),
+            spare: Vec::new(),
+            scratch: Vec::new(),
+            heap_bytes,
+        }
+    }
+
+    /// Pages that have no number yet.
+    pub(crate) fn unsealed_pages(&self) -> u64 {
+        self.page_count + self.run_pages
+    }
+
+    /// What the transaction has freed of the head root so far.
+    pub(super) fn take_freed(&mut self) -> Vec<Extent> {
+        std::mem::take(&mut self.freed)
+    }
+
+    /// Gives every heap page of the tree a number from `ids` and moves it to `sealed`.
+    pub(super) fn seal(&mut self, root: &mut TreeRoot, ids: &mut Ids<'_>, sealed: &mut Sealed) -> Result<()> {
+        root.child = self.seal_page(root.child, ids, sealed)?;
+        debug_assert_eq!(self.unsealed_pages(), 0, "every heap page is in the tree");
+        Ok(())
+    }
+
+    /// Children first, so that they lie before their parent and in the order of keys.
+    fn seal_page(&mut self, child: Child, ids: &mut Ids<'_>, sealed: &mut Sealed) -> Result<Child> {
+        let Some(mut bytes) = child.dirty().and_then(|index| self.release(index)) else {
+            return Ok(child);
+        };
+        let page = Page::new(&bytes);
+        if !page.is_leaf() {
+            for i in 0..page.len() {
+                let below = Page::new(&bytes).child(i);
+                if below.dirty().is_some() {
+                    let below = self.seal_page(below, ids, sealed)?;
+                    PageMut::new(&mut bytes).set_child(i, &below);
+                }
+            }
+        } else if child.has_overflow() {
+            self.seal_runs(&mut bytes, ids, sealed)?;
+        }
+        let id = ids.next_page()?;
+        page::finalize(&mut bytes, id, self.id, ids.seed(), &mut self.scratch);
+        sealed.pages.push((id.0, bytes));
+        Ok(Child { word: id.0 | child.word & HAS_OVERFLOW, birth: self.id, count: child.count })
+    }
+
+    /// Gives the values of a leaf that have no place in the file one.
+    fn seal_runs(&mut self, leaf: &mut [u8], ids: &mut Ids<'_>, sealed: &mut Sealed) -> Result<()> {
+        for i in 0..Page::new(leaf).len() {
+            let LeafValue::Overflow(run) = Page::new(leaf).value(i) else { continue };
+            if run.word & DIRTY == 0 {
+                continue;
+            }
+            let Some(bytes) = self.release_run(&run) else { continue };
+            let pages = run_pages(u64::from(run.len), self.page_size());
+            let id = ids.next_run(pages)?;
+            let run = OverflowRef { word: id.0, ..run };
+            PageMut::new(leaf).overwrite_tail(i, 0, &run.encode());
+            sealed.pages.push((id.0, bytes));
+        }
+        Ok(())
+    }
+
+    /// Writes all but the root to its final place if the transaction has outgrown its memory.
+    ///
+    /// A page that changes again afterwards is copied again, and its place is free for this transaction at once.
+    pub(crate) fn spill_if_needed(&mut self, root: &mut TreeRoot) -> Result<()> {
+        let limit = self.txn.lock().memory_limit();
+        let heap = self.heap_bytes.load(Ordering::Relaxed);
+        // A small share is not worth writing: another table has the pages.
+        let own = index(self.unsealed_pages()) * self.page_size();
+        if heap <= limit || own < limit / 8 || self.page_count < 2 {
+            return Ok(());
+        }
+        let txn = Arc::clone(&self.txn);
+        let mut txn = txn.lock();
+        txn.give_back(self.freed.extract_if(.., |extent| extent.birth == self.id));
+        let Some(root_index) = root.child.dirty() else { return Ok(()) };
+        let mut ids = txn.allocate(self.unsealed_pages() - 1)?;
+        let mut sealed = Sealed::default();
+        for i in 0..Page::new(self.bytes(root_index)).len() {
+            if root.level == 0 {
+                break;
+            }
+            let below = Page::new(self.bytes(root_index)).child(i);
+            let below = self.seal_page(below, &mut ids, &mut sealed)?;
+            PageMut::new(self.bytes_mut(root_index).0).set_child(i, &below);
+        }
+        let rest = ids.finish();
+        txn.give_back(rest);
+        let (view, end) = txn.spill(&mut sealed)?;
+        self.snapshot.extend(view, end);
+        for (_, buffer) in sealed.pages {
+            if buffer.len() == self.page_size() {
+                self.recycle(buffer);
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes heap page `index` out.
+    fn release(&mut self, index: usize) -> Option<Box<[u8]>> {
+        let bytes = self.pages.get_mut(index)?.take()?;
+        self.free_indexes.push(index);
+        self.page_count -= 1;
+        self.heap_bytes.fetch_sub(bytes.len(), Ordering::Relaxed);
+        Some(bytes)
+    }
+
+    fn release_run(&mut self, run: &OverflowRef) -> Option<Box<[u8]>> {
+        let bytes = self.runs.get_mut(index(run.word & PAGE_ID_MASK))?.take()?;
+        self.run_pages -= run_pages(u64::from(run.len), self.page_size());
+        self.heap_bytes.fetch_sub(bytes.len(), Ordering::Relaxed);
+        Some(bytes)
+    }
+
+    fn free(&mut self, start: u64, len: u64, birth: TxnId) {
+        self.freed.push(Extent { start, len, birth, death: self.id });
+    }
+
+    /// An index that no heap page has: something refers to a page that is gone.
+    fn lost(index: usize) -> Error {
+        Error::corrupted(0, "index of a heap page", "a page of this transaction", index)
+    }
+
+    fn keep_run(&mut self, value: &[u8]) -> OverflowRef {
+        let pages = run_pages(value.len() as u64, self.page_size());
+        let mut bytes = Vec::with_capacity(index(pages) * self.page_size());
+        bytes.extend_from_slice(value);
+        bytes.resize(index(pages) * self.page_size(), 0);
+        self.run_pages += pages;
+        self.heap_bytes.fetch_add(bytes.len(), Ordering::Relaxed);
+        self.runs.push(Some(bytes.into()));
+        self.run_ref(DIRTY | (self.runs.len() as u64 - 1), value)
+    }
+
+    fn run_ref(&self, word: u64, value: &[u8]) -> OverflowRef {
+        let len = u32::try_from(value.len()).expect("checked before insertion");
+        OverflowRef { word, len, birth: self.id, sum: self.snapshot.view.base.seed.sum(value) }
+    }
+}
+
+impl Pages for WriteSet {
+    fn page_size(&self) -> usize {
+        self.snapshot.page_size()
+    }
+
+    #[inline]
+    fn page(&self, child: &Child, level: u8) -> Result<Page<'_>> {
+        match child.dirty() {
+            None => self.snapshot.page(child, level),
+            Some(index) => match self.pages.get(index) {
+                Some(Some(bytes)) => Ok(Page::new(bytes)),
+                _ => Err(Self::lost(index)),
+            },
+        }
+    }
+
+    fn run(&self, run: &OverflowRef) -> Result<&[u8]> {
+        if run.word & DIRTY == 0 {
+            return self.snapshot.run(run);
+        }
+        let at = index(run.word & PAGE_ID_MASK);
+        match self.runs.get(at) {
+            Some(Some(bytes)) => Ok(bytes.get(..run.len as usize).unwrap_or(bytes)),
+            _ => Err(Self::lost(at)),
+        }
+    }
+}
+
+impl PagesMut for WriteSet {
+    fn dirty(&mut self, child: &Child, level: u8) -> Result<usize> {
+        if let Some(index) = child.dirty() {
+            return Ok(index);
+        }
+        let bytes = self.take(child, level)?;
+        Ok(self.adopt(bytes))
+    }
+
+    #[inline]
+    fn bytes(&self, index: usize) -> &[u8] {
+        self.pages.get(index).and_then(Option::as_deref).expect("indexes come from this write set")
+    }
+
+    #[inline]
+    fn bytes_mut(&mut self, index: usize) -> (&mut [u8], &mut Vec<u8>) {
+        let bytes = self.pages.get_mut(index).and_then(Option::as_deref_mut);
+        (bytes.expect("indexes come from this write set"), &mut self.scratch)
+    }
+
+    fn buffer(&mut self) -> Box<[u8]> {
+        self.spare.pop().unwrap_or_else(|| vec![0; self.page_size()].into())
+    }
+
+    fn recycle(&mut self, buffer: Box<[u8]>) {
+        if self.spare.len() < SPARE_MAX {
+            self.spare.push(buffer);
+        }
+    }
+
+    fn adopt(&mut self, buffer: Box<[u8]>) -> usize {
+        self.page_count += 1;
+        self.heap_bytes.fetch_add(buffer.len(), Ordering::Relaxed);
+        match self.free_indexes.pop() {
+            Some(index) => {
+                self.pages[index] = Some(buffer);
+                index
+            }
+            None => {
+                self.pages.push(Some(buffer));
+                self.pages.len() - 1
+            }
+        }
+    }
+
+    fn take(&mut self, child: &Child, level: u8) -> Result<Box<[u8]>> {
+        if let Some(index) = child.dirty() {
+            return self.release(index).ok_or_else(|| Self::lost(index));
+        }
+        let mut buffer = self.buffer();
+        buffer.copy_from_slice(self.snapshot.page(child, level)?.bytes());
+        self.free(child.page().0, 1, child.birth);
+        Ok(buffer)
+    }
+
+    fn drop_page(&mut self, child: &Child) {
+        match child.dirty() {
+            Some(index) => {
+                if let Some(buffer) = self.release(index) {
+                    self.recycle(buffer);
+                }
+            }
+            None => self.free(child.page().0, 1, child.birth),
+        }
+    }
+
+    fn put_run(&mut self, value: &[u8]) -> Result<OverflowRef> {
+        if value.len() < WRITTEN_AT_ONCE {
+            return Ok(self.keep_run(value));
+        }
+        let txn = Arc::clone(&self.txn);
+        let mut txn = txn.lock();
+        txn.give_back(self.freed.extract_if(.., |extent| extent.birth == self.id));
+        let (start, view, end) = txn.write_run(value)?;
+        self.snapshot.extend(view, end);
+        Ok(self.run_ref(start, value))
+    }
+
+    fn drop_run(&mut self, run: &OverflowRef) {
+        if run.word & DIRTY != 0 {
+            self.release_run(run);
+        } else {
+            let pages = run_pages(u64::from(run.len), self.page_size());
+            self.free(run.page().0, pages, run.birth);
+        }
+    }
+}
+
+impl Drop for WriteSet {
+    fn drop(&mut self) {
+        let heap = self.pages.iter().chain(&self.runs).flatten().map(|bytes| bytes.len()).sum();
+        self.heap_bytes.fetch_sub(heap, Ordering::Relaxed);
+    }
+}
+
+/// A page number as a child's word has it.
+pub(super) fn page_id(word: u64) -> PageId {
+    PageId(word & PAGE_ID_MASK)
+}
