@@ -13,6 +13,8 @@ use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixListener;
 use std::path::Path;
 use std::process::Command;
+use std::sync::mpsc;
+use std::time::Duration;
 
 use crate::error::{Error, Result};
 use crate::storage::sim::{Event, Fault, Rng, SimDisk};
@@ -68,6 +70,19 @@ fn what_is_no_file_is_refused_by_name() {
             }
         }
     }
+}
+
+/// Between looking and opening, somebody may put a pipe there.
+#[test]
+fn opening_waits_for_no_pipe() {
+    let directory = tempfile::tempdir().unwrap();
+    let pipe = directory.path().join("pipe");
+    assert!(Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    let (sender, receiver) = mpsc::channel();
+    let opener = std::thread::spawn(move || sender.send(file::open_regular(&pipe, Access::ReadOnly)));
+    let opened = receiver.recv_timeout(Duration::from_secs(20)).expect("an answer, though nobody writes");
+    assert!(matches!(opened, Err(Error::NotAFile { found: "a pipe", .. })));
+    opener.join().unwrap().unwrap();
 }
 
 #[test]
@@ -265,7 +280,8 @@ fn nothing_stays_open_or_mapped() {
     for round in 0..1000 {
         let _ = fs::remove_file(&path);
         let storage = Storage::create(&path, |storage| storage.write_at(&[b"folio"], 0)).unwrap();
-        let mapping = storage.map(1 << 30, Advice::Normal).unwrap();
+        // Advice for a part only would make two mappings of it.
+        let mapping = storage.map(1 << 30, Advice::Random).unwrap();
         storage.extend_zeroed(5, 20_000).unwrap();
         let again = storage.map(2 << 30, Advice::Normal).unwrap();
         let lock = storage.lock_exclusive().unwrap();
@@ -334,11 +350,16 @@ fn child_under_a_file_size_limit() {
 
 #[test]
 fn a_file_size_limit_is_an_error_and_no_signal() {
+    check_in_child("ulimit -f 200", "FOLIO_TEST_LIMITED", "child_under_a_file_size_limit");
+}
+
+/// Runs a test in a process of its own, which a shell command has prepared. The variable tells the test.
+fn check_in_child(prepare: &str, variable: &str, test: &str) {
     let child = Command::new("sh")
         .arg("-c")
-        .arg("ulimit -f 200 && exec \"$0\" --exact storage::tests::child_under_a_file_size_limit")
+        .arg(format!("{prepare} && exec \"$0\" --exact storage::tests::{test}"))
         .arg(std::env::current_exe().unwrap())
-        .env("FOLIO_TEST_LIMITED", "1")
+        .env(variable, "1")
         .output()
         .unwrap();
     let text = String::from_utf8_lossy(&child.stdout);
