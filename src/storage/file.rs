@@ -29,15 +29,19 @@ pub(super) fn open(path: &Path, access: Access) -> Result<File> {
     // 1. Look before opening: opening a device may already do something (a tape rewinds).
     let found = fs::metadata(path).map_err(|error| open_error("stat", path, error))?;
     refuse_unless_regular(path, found.file_type())?;
-    // 2. Another file may stand there by now. O_NONBLOCK means nothing to a regular file, but does not wait for the
-    //    other end of a pipe.
+    // 2. Another file may stand there by now.
+    open_regular(path, access)
+}
+
+/// Opens whatever stands there, without waiting for anybody, and keeps it if it is a regular file.
+pub(super) fn open_regular(path: &Path, access: Access) -> Result<File> {
+    // O_NONBLOCK means nothing to a regular file, but does not wait for the other end of a pipe.
     let file = OpenOptions::new()
         .read(true)
         .write(access == Access::ReadWrite)
         .custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY)
         .open(path)
         .map_err(|error| open_error("open", path, error))?;
-    // 3. So look again, at what was opened.
     let opened = file.metadata().map_err(|error| Error::io("fstat", path, error))?;
     refuse_unless_regular(path, opened.file_type())?;
     Ok(file)

@@ -243,7 +243,7 @@ impl Replay {
             versions.insert(number, tear(&possible, rng));
         }
         let (mut least, most) = self.len_bounds(cuts_kept, self.position);
-        let cut = cuts_kept.checked_sub(1).map(|last| self.cuts[last].event);
+        let cut = self.cuts[..cuts_kept].last().or(self.durable_cut.as_ref()).map(|cut| cut.event);
         for (number, version) in &versions {
             for &change in &self.blocks[number].changes[..version.newest()] {
                 if cut.is_none_or(|cut| change > cut) {

@@ -7,7 +7,7 @@ use std::path::Path;
 use std::sync::Barrier;
 
 use crate::error::Error;
-use crate::storage::tests::check_content;
+use crate::storage::tests::{check_content, check_in_child};
 use crate::storage::{Access, Storage, file};
 
 #[test]
@@ -24,8 +24,6 @@ fn a_created_file_is_there_when_it_is_whole() {
     assert_eq!(names_in(directory.path()), ["new.folio"]);
     check_content(&storage, b"content");
     check_content(&Storage::open(&path, Access::ReadOnly).unwrap(), b"content");
-    let mode = fs::metadata(&path).unwrap().permissions().mode();
-    assert_eq!(mode & 0o7133, 0, "at most 0644, but it is {mode:o}");
     let again = Storage::create(&path, |_| panic!("nothing to fill"));
     assert!(matches!(again, Err(Error::AlreadyExists { path: named }) if named == path));
 }
@@ -77,6 +75,23 @@ fn links_stand_in_for_renames() {
     assert_eq!(names_in(directory.path()).len(), 2, "the file, and the one that comes late");
     assert!(matches!(late.publish(&late_file, file::link_to_free_name), Err(Error::AlreadyExists { .. })));
     assert_eq!(names_in(directory.path()), ["new.folio"]);
+}
+
+/// Started again by the next test: a umask is the whole process's.
+#[test]
+fn child_without_a_umask() {
+    if std::env::var_os("FOLIO_TEST_UMASK").is_none() {
+        return;
+    }
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("new.folio");
+    Storage::create(&path, |_| Ok(())).unwrap();
+    assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o7777, 0o644);
+}
+
+#[test]
+fn others_may_read_and_not_write() {
+    check_in_child("umask 0", "FOLIO_TEST_UMASK", "creation::child_without_a_umask");
 }
 
 fn names_in(directory: &Path) -> Vec<String> {

@@ -8,7 +8,7 @@ use crate::storage::sys::{self, Cached};
 use crate::storage::tests::check_bytes;
 use crate::storage::{Access, Advice, Mapping, Storage};
 
-const LEN: u64 = 4 << 20;
+const LEN: u64 = 1 << 20;
 
 struct Bench {
     storage: Storage,
@@ -17,12 +17,12 @@ struct Bench {
 }
 
 impl Bench {
-    /// A new file of [`LEN`] bytes. `None`, aloud, where the kernel cannot be asked or the file is on no disk.
-    fn new() -> Option<Bench> {
+    /// A new file of `len` bytes. `None`, aloud, where the kernel cannot be asked or the file is on no disk.
+    fn new(len: u64) -> Option<Bench> {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("file");
         // In writes of 64 KiB: the kernel writes out no less than the unit that the first write of a page made.
-        let storage = Storage::create(&path, |storage| storage.extend_zeroed(0, LEN)).unwrap();
+        let storage = Storage::create(&path, |storage| storage.extend_zeroed(0, len)).unwrap();
         assert!(!storage.is_volatile());
         let bench = Bench { storage, path, directory };
         if sys::cached(bench.storage.file()).is_none() {
@@ -60,7 +60,7 @@ impl Bench {
 
 #[test]
 fn a_sync_leaves_no_dirty_page_below_its_end() {
-    let Some(bench) = Bench::new() else { return };
+    let Some(bench) = Bench::new(LEN) else { return };
     let mapping = bench.storage.map(0, Advice::Normal).unwrap();
     bench.storage.sync(&mapping, 64 << 10).unwrap();
     assert!(bench.is_dirty(), "behind the end of the sync");
@@ -78,7 +78,7 @@ fn a_sync_leaves_no_dirty_page_below_its_end() {
 
 #[test]
 fn a_mapping_that_flushes_nothing_is_not_trusted() {
-    let Some(bench) = Bench::new() else { return };
+    let Some(bench) = Bench::new(LEN) else { return };
     let reader = Storage::open(&bench.path, Access::ReadOnly).unwrap();
     let useless = reader.map(0, Advice::Normal).unwrap();
     // This answers well, and does nothing.
@@ -97,8 +97,19 @@ fn a_mapping_that_flushes_nothing_is_not_trusted() {
 }
 
 #[test]
+fn a_temporary_file_is_not_written_out() {
+    if Bench::new(LEN).is_some() {
+        let storage = Storage::temporary().unwrap();
+        storage.write_at(&[&[1; 4096]], 0).unwrap();
+        storage.sync(&storage.map(0, Advice::Normal).unwrap(), 4096).unwrap();
+        let cached = sys::cached(storage.file()).unwrap();
+        assert_ne!(cached.dirty + cached.leaving, 0);
+    }
+}
+
+#[test]
 fn writing_out_starts_when_asked() {
-    let Some(bench) = Bench::new() else { return };
+    let Some(bench) = Bench::new(LEN) else { return };
     bench.storage.start_writeback(0, 64 << 10);
     assert_ne!(bench.cached().dirty, 0, "behind the range");
     bench.storage.start_writeback(64 << 10, 4097);
@@ -107,13 +118,15 @@ fn writing_out_starts_when_asked() {
 
 #[test]
 fn the_cache_is_dropped_and_filled_when_asked() {
-    let Some(bench) = Bench::new() else { return };
+    // Longer than the read-ahead of most devices, at which Linux cuts down a single request.
+    let len = 24 << 20;
+    let Some(bench) = Bench::new(len) else { return };
     let before = bench.cached();
-    assert_eq!(before.pages, LEN / sys::page_size());
-    bench.storage.sync(&bench.storage.map(0, Advice::Normal).unwrap(), LEN).unwrap();
+    assert_eq!(before.pages, len / sys::page_size());
+    bench.storage.sync(&bench.storage.map(0, Advice::Normal).unwrap(), len).unwrap();
     bench.storage.drop_cache();
     assert_eq!(bench.cached().pages, 0);
     let mapping = bench.storage.map(1 << 40, Advice::WillNeed).unwrap();
-    assert_eq!(bench.cached().pages, before.pages, "all of it, not only the first 128 KiB");
+    assert_eq!(bench.cached().pages, before.pages, "all of it, not only the first read-ahead");
     check_bytes(&mapping, 64 << 10, &[1; 4096]);
 }

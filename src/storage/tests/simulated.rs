@@ -8,7 +8,7 @@ use crate::error::Error;
 use crate::storage::replay::Replay;
 use crate::storage::sim::{Counters, Event, Fault, Loss, Rng, SimDisk};
 use crate::storage::tests::check_errno;
-use crate::storage::{Access, Advice, Call, Mapping, Storage};
+use crate::storage::{Access, Advice, Call, Mapping, Storage, sys};
 
 const BLOCK: usize = 4096;
 const LOSSES: [Loss; 5] = [Loss::None, Loss::All, Loss::Prefix, Loss::Random, Loss::Torn];
@@ -156,6 +156,8 @@ fn a_sync_covers_what_lies_below_its_end() {
     }
     bench.storage.sync(&bench.mapping, 4097).unwrap();
     assert_eq!(bench.outcomes(Loss::None), set([&[1, 1, 0]]), "rounded up to a page of the system");
+    let asked = bench.disk.events()[3].clone();
+    assert_eq!(asked, Event::SyncBegin { sync: 0, end: Some(4097_u64.next_multiple_of(sys::page_size())) });
     // fdatasync knows no end.
     let reader = bench.disk.storage_with(Access::ReadOnly).unwrap();
     reader.sync(&reader.map(0, Advice::Normal).unwrap(), 1).unwrap();
@@ -230,6 +232,37 @@ fn a_cut_arrives_before_what_follows_it() {
     );
     bench.sync();
     assert_eq!(bench.outcomes(Loss::Random), set([&[1, 0, 2]]));
+}
+
+#[test]
+fn nothing_comes_back_from_behind_a_durable_cut() {
+    let bench = Bench::new(1);
+    bench.write(1, 5);
+    bench.write(2, 6);
+    bench.storage.truncate(4096 + 100).unwrap();
+    bench.storage.sync(&bench.mapping, 4096).unwrap();
+    for loss in LOSSES {
+        for seed in 0..50 {
+            let now = bench.disk.event_count();
+            let content = bench.disk.crash(now, loss, seed).unwrap().content().unwrap();
+            assert_eq!(content.len(), 4096 + 100, "the length of the cut, {loss:?}, seed {seed}");
+        }
+    }
+    bench.storage.truncate(3 * 4096).unwrap();
+    let found = bench.outcomes(Loss::Random).into_iter().flatten().collect::<BTreeSet<u8>>();
+    assert_eq!(found, [0, 5].into(), "the 6 lay behind the cut");
+}
+
+#[test]
+fn a_sync_from_before_a_cut_does_not_undo_it() {
+    let begin = |sync| Event::SyncBegin { sync, end: None };
+    let end = |sync| Event::SyncEnd { sync, ok: true };
+    let events = [begin(0), Event::Truncate { len: 4096 }, begin(1), end(1), end(0)];
+    let mut replay = Replay::new(vec![1; 2 * BLOCK]);
+    replay.advance(&events, events.len());
+    for loss in LOSSES {
+        assert_eq!(replay.after_crash(&events, loss, &mut Rng::new(0)), [1; BLOCK]);
+    }
 }
 
 #[test]
