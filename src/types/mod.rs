@@ -92,6 +92,7 @@ mod value;
 
 pub use bounds::{KeyPrefix, KeyRange, Prefix};
 pub use buffer::{Buffer, Encoded};
+pub use dynamic::{parse_key, parse_value, render_key, render_value};
 pub use key::{AsKey, Key, KeyReader};
 pub use name::TypeName;
 pub use value::{AsValue, Value, ValueReader};
