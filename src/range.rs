@@ -1,7 +1,7 @@
 //! `Range`: the entries of a range of keys, as a double-ended iterator.
 //!
-//! It relies on the raw range for order and ends, reads keys and values as their types, and guarantees that nothing follows an
-//! error and that an inverted range is empty.
+//! It relies on the raw range for order and ends, reads keys and values as their types, and guarantees that
+//! nothing follows an error and that an inverted range is empty.
 
 use std::fmt;
 use std::iter::FusedIterator;
@@ -14,9 +14,10 @@ use crate::types::{Key, Value};
 
 /// The entries of a range, in the order of their keys; from the back in the opposite order.
 ///
-/// Made by `range`, `prefix`, `iter` and `split` of [`ReadTable`](crate::ReadTable) and [`TableMut`](crate::TableMut). A step
-/// costs O(1). Items are `Result`s, because a page may turn out to be damaged when it is first touched, and stored bytes not to
-/// be of the table's type; after an error the iterator is done.
+/// Made by `range`, `prefix`, `iter` and `split` of [`ReadTable`](crate::ReadTable) and
+/// [`TableMut`](crate::TableMut). A step costs O(1). Items are `Result`s, because a page may turn out to be
+/// damaged when it is first touched, and stored bytes not to be of the table's type; after an error the
+/// iterator is done.
 pub struct Range<'a, K, V> {
     /// `None` if there is nothing to yield, or nothing more after an error.
     raw: Option<RawRange<'a>>,
@@ -74,7 +75,8 @@ pub(crate) fn decode_entry<K: Key, V: Value>((key, value): RawEntry<'_>) -> Resu
     Ok((K::decode(key)?, V::decode(value)?))
 }
 
-/// Encoded bounds as slices. `None` if no key can lie between them, so that the raw layer never sees an inverted range.
+/// Encoded bounds as slices. `None` if no key can lie between them, so that the raw layer never sees an
+/// inverted range.
 #[inline]
 pub(crate) fn raw_bounds<B: AsRef<[u8]>>(bounds: &(Bound<B>, Bound<B>)) -> Option<RawBounds<'_>> {
     let (start, end) = (bounds.0.as_ref().map(B::as_ref), bounds.1.as_ref().map(B::as_ref));

@@ -1,7 +1,7 @@
 //! STAND-IN for the real raw layer, to be replaced: tables as bytes, over a `BTreeMap` instead of a file.
 //!
-//! It has the signatures of the real one, so that `table.rs` and `range.rs` can be built and tested. Keys of odd length come
-//! out owned, as the real one's do where a page stores the common prefix once.
+//! It has the signatures of the real one, so that `table.rs` and `range.rs` can be built and tested. Keys of
+//! odd length come out owned, as the real one's do where a page stores the common prefix once.
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, btree_map};

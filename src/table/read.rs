@@ -11,8 +11,9 @@ use crate::types::{AsKey, Key, KeyPrefix, KeyRange, Prefix, Value};
 
 /// A table in a read transaction. What it returns borrows from the transaction, not from this handle.
 ///
-/// A table that does not exist reads as an empty one. Every method can fail with [`Error::Corrupted`](crate::Error::Corrupted) if a page that it
-/// touches for the first time is damaged, and with [`Error::Decode`](crate::Error::Decode) if stored bytes are not of the table's types.
+/// A table that does not exist reads as an empty one. Every method can fail with
+/// [`Error::Corrupted`](crate::Error::Corrupted) if a page that it touches for the first time is damaged, and
+/// with [`Error::Decode`](crate::Error::Decode) if stored bytes are not of the table's types.
 pub struct ReadTable<'tx, K, V> {
     /// `None` if the table does not exist.
     raw: Option<RawTable<'tx>>,
@@ -96,8 +97,8 @@ impl<'tx, K: Key, V: Value> ReadTable<'tx, K, V> {
         }
     }
 
-    /// The entries of a range: `"a".."m"`, `3..=10`, `("a", 1)..("b", 0)`, a pair of bounds. An inverted range is empty.
-    /// O(log n), then O(1) for each entry.
+    /// The entries of a range: `"a".."m"`, `3..=10`, `("a", 1)..("b", 0)`, a pair of bounds. An inverted range
+    /// is empty. O(log n), then O(1) for each entry.
     ///
     /// # Errors
     ///
@@ -129,8 +130,8 @@ impl<'tx, K: Key, V: Value> ReadTable<'tx, K, V> {
         self.range(..)
     }
 
-    /// Cuts the table into at most `parts` ranges of about the same number of entries, in order, which together are the whole
-    /// table: for scans in several threads. There is always at least one range. O(`parts` log n).
+    /// Cuts the table into at most `parts` ranges of about the same number of entries, in order, which together
+    /// are the whole table: for scans in several threads. There is always at least one range. O(`parts` log n).
     ///
     /// # Errors
     ///

@@ -1,5 +1,12 @@
-//! Goal: tables take every form of key, value, range and prefix that is documented, and answer as an ordered map does.
-//! Method: one call for each form, which must compile; then random contents and ranges against a `BTreeMap` of typed keys.
+//! Goal: tables take every form of key, value, range and prefix that is documented, and answer as an ordered
+//! map does.
+//! Method: one call for each form, which must compile; then random contents and ranges against a `BTreeMap` of
+//! typed keys.
+#![expect(
+    clippy::needless_borrow,
+    clippy::needless_borrows_for_generic_args,
+    reason = "what is given by reference is the point"
+)]
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -309,6 +316,10 @@ fn ranges_and_views_can_be_shared_between_threads() {
     assert_eq!(table.split(0).unwrap().len(), 1);
 }
 
+fn name(len: usize) -> impl Strategy<Value = Vec<u8>> {
+    prop::collection::vec(prop::sample::select(vec![0, b'a', 0xFE, 0xFF]), 0..len)
+}
+
 type Pair = (Vec<u8>, i16);
 
 fn pair() -> impl Strategy<Value = Pair> {
@@ -377,8 +388,7 @@ proptest! {
 
     #[test]
     fn a_prefix_finds_just_the_keys_that_begin_with_it(
-        names in prop::collection::btree_set(prop::collection::vec(prop::sample::select(vec![0, b'a', 0xFE, 0xFF]), 0..4), 0..30),
-        prefix in prop::collection::vec(prop::sample::select(vec![0, b'a', 0xFE, 0xFF]), 0..3),
+        names in prop::collection::btree_set(name(4), 0..30), prefix in name(3),
     ) {
         let mut map = Map::new();
         let mut table = write(&mut map, BLOBS);

@@ -10,11 +10,12 @@ use crate::raw::{RawEntry, RawTableMut};
 use crate::table::between;
 use crate::types::{AsKey, AsValue, Key, KeyPrefix, KeyRange, Prefix, Value};
 
-/// A table in a write transaction. What it returns borrows from this handle, so a change ends that borrow; from another
-/// table it may be copied straight in.
+/// A table in a write transaction. What it returns borrows from this handle, so a change ends that borrow; from
+/// another table it may be copied straight in.
 ///
-/// Dropping the handle releases the table, so that it can be opened again. Beside the errors named, every method can fail as those
-/// of [`ReadTable`] do, and the changing ones with [`Error::Poisoned`](crate::Error::Poisoned) after a failure that left something half-done.
+/// Dropping the handle releases the table, so that it can be opened again. Beside the errors named, every
+/// method can fail as those of [`ReadTable`](crate::ReadTable) do, and the changing ones with
+/// [`Error::Poisoned`](crate::Error::Poisoned) after a failure that left something half-done.
 pub struct TableMut<'tx, K, V> {
     raw: RawTableMut<'tx>,
     types: PhantomData<fn() -> (K, V)>,
@@ -30,7 +31,8 @@ impl<'tx, K: Key, V: Value> TableMut<'tx, K, V> {
     ///
     /// # Errors
     ///
-    /// [`Error::KeyTooLong`](crate::Error::KeyTooLong), [`Error::ValueTooLong`](crate::Error::ValueTooLong), [`Error::Io`](crate::Error::Io) if the disk is full.
+    /// [`Error::KeyTooLong`](crate::Error::KeyTooLong), [`Error::ValueTooLong`](crate::Error::ValueTooLong),
+    /// [`Error::Io`](crate::Error::Io) if the disk is full.
     #[inline]
     pub fn insert(&mut self, key: impl AsKey<K>, value: impl AsValue<V>) -> Result<bool> {
         self.raw.insert(key.key_bytes().as_ref(), value.value_bytes().as_ref())
@@ -40,7 +42,8 @@ impl<'tx, K: Key, V: Value> TableMut<'tx, K, V> {
     ///
     /// # Errors
     ///
-    /// As [`TableMut::insert`]. [`Error::Decode`](crate::Error::Decode) if the old value is not of the table's type; it is then back in its place.
+    /// As [`TableMut::insert`]. [`Error::Decode`](crate::Error::Decode) if the old value is not of the table's
+    /// type; it is then back in its place.
     pub fn replace(&mut self, key: impl AsKey<K>, value: impl AsValue<V>) -> Result<Option<V::Owned>> {
         let key = key.key_bytes();
         let old = self.raw.replace(key.as_ref(), value.value_bytes().as_ref())?;
@@ -178,7 +181,7 @@ impl<'tx, K: Key, V: Value> TableMut<'tx, K, V> {
         raw_bounds(&range.key_bounds()).map_or(Ok(0), |bounds| self.raw.count(bounds))
     }
 
-    /// The entries of a range, as [`ReadTable::range`].
+    /// The entries of a range, as [`ReadTable::range`](crate::ReadTable::range).
     ///
     /// # Errors
     ///
@@ -190,7 +193,7 @@ impl<'tx, K: Key, V: Value> TableMut<'tx, K, V> {
         }
     }
 
-    /// The entries whose key begins with `prefix`, as [`ReadTable::prefix`].
+    /// The entries whose key begins with `prefix`, as [`ReadTable::prefix`](crate::ReadTable::prefix).
     ///
     /// # Errors
     ///
@@ -208,7 +211,8 @@ impl<'tx, K: Key, V: Value> TableMut<'tx, K, V> {
         self.range(..)
     }
 
-    /// Cuts the table into at most `parts` ranges of about the same number of entries, as [`ReadTable::split`].
+    /// Cuts the table into at most `parts` ranges of about the same number of entries, as
+    /// [`ReadTable::split`](crate::ReadTable::split).
     ///
     /// # Errors
     ///

@@ -115,7 +115,8 @@ macro_rules! byte_prefix {
 
 byte_prefix!([] [u8], [] Vec<u8>, [const M: usize] [u8; M]);
 
-/// `std::array::try_from_fn`, which is not stable yet: calls `item` for 0 to `N - 1` and stops calling at the first error.
+/// `std::array::try_from_fn`, which is not stable yet: calls `item` for 0 to `N - 1` and stops calling at the
+/// first error.
 #[inline]
 pub(super) fn try_from_fn<T, const N: usize>(mut item: impl FnMut(usize) -> Result<T>) -> Result<[T; N]> {
     let mut failed = None;

@@ -5,8 +5,8 @@ use std::ops::{Bound, Range, RangeBounds, RangeFrom, RangeFull, RangeInclusive, 
 
 use crate::types::{AsKey, Buffer, Key};
 
-/// A range of keys of type `K`: `"a".."m"`, `..`, `"a"..`, `..="z"`, `3..10`, `("a", 1)..("b", 0)`, a pair of [`Bound`]s, a
-/// [`Prefix`], or a reference to one of these. The bounds are whatever may be given for a key.
+/// A range of keys of type `K`: `"a".."m"`, `..`, `"a"..`, `..="z"`, `3..10`, `("a", 1)..("b", 0)`, a pair of
+/// [`Bound`]s, a [`Prefix`], or a reference to one of these. The bounds are whatever may be given for a key.
 ///
 /// A range whose end lies before its start is empty.
 #[diagnostic::on_unimplemented(
@@ -23,8 +23,8 @@ pub trait KeyRange<K: Key> {
     fn key_bounds(&self) -> (Bound<Self::Bytes<'_>>, Bound<Self::Bytes<'_>>);
 }
 
-/// What the keys of type `K` can begin with: the first bytes of a `&str`, `&[u8]` or `[u8; N]`; the first components of a
-/// tuple, each of them whole: `("a",)` or `("a", 1)` for a `(&str, u32, bool)`.
+/// What the keys of type `K` can begin with: the first bytes of a `&str`, `&[u8]` or `[u8; N]`; the first
+/// components of a tuple, each of them whole: `("a",)` or `("a", 1)` for a `(&str, u32, bool)`.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a prefix of keys of type `{K}`",
     label = "not a prefix of `{K}`",
@@ -57,7 +57,8 @@ impl<K: Key, P: KeyPrefix<K>> KeyRange<K> for Prefix<P> {
         let mut start = Buffer::new();
         start.push(prefix);
 
-        // The first string after all that begin with the prefix: without its final FFs, and the byte before them one higher.
+        // The first string after all that begin with the prefix: without its final FFs, and the byte before
+        // them one higher.
         let kept = prefix.iter().rposition(|&byte| byte != 0xFF);
         let end = kept.map_or(Bound::Unbounded, |at| {
             let mut end = Buffer::new();
@@ -69,7 +70,8 @@ impl<K: Key, P: KeyPrefix<K>> KeyRange<K> for Prefix<P> {
     }
 }
 
-/// Each range type of the standard library has its own impl: one for `R: RangeBounds<T>` could not tell the `T` of `..`.
+/// Each range type of the standard library has its own impl: one for `R: RangeBounds<T>` could not tell the `T`
+/// of `..`.
 macro_rules! ranges {
     ($($range:ty),+) => { $(
         impl<K: Key, T: AsKey<K>> KeyRange<K> for $range {

@@ -131,6 +131,6 @@ impl AsRef<[u8]> for Encoded<'_> {
 pub(super) const END: u8 = 0;
 /// Stands before the bytes 00 and 01 of such a component, which are then written one higher.
 ///
-/// Not `00 FF` for an inner 00, as other stores have it: their end mark is followed by a type code that is never FF, while here
-/// any byte may follow, and `61 00 FF` could be read both ways.
+/// Not `00 FF` for an inner 00, as other stores have it: their end mark is followed by a type code that is
+/// never FF, while here any byte may follow, and `61 00 FF` could be read both ways.
 pub(super) const ESCAPE: u8 = 1;

@@ -9,7 +9,8 @@ macro_rules! float {
     ($type:ty, $bits:ty, $name:literal) => {
         scalar!($type, $name, size_of::<$type>(), not: "it is out of range",
             key: |number: $type| {
-                // Magnitude and sign are apart. A negative number is smaller the larger its magnitude: flip all of it.
+                // Magnitude and sign are apart. A negative number is smaller the larger its magnitude: flip all
+                // of it.
                 let bits = number.to_bits();
                 (if bits & SIGN == 0 { bits | SIGN } else { !bits }).to_be_bytes()
             },

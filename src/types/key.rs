@@ -11,12 +11,12 @@ use crate::types::{Buffer, TypeName};
 /// The encoding must keep the order of the type: the engine compares bytes.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a type of keys",
-    note = "keys are integers other than usize and isize, floats, bool, char, &str, &[u8], (), Option, arrays and tuples \
-            of these, and types that implement `folio::Key`"
+    note = "keys are integers other than usize and isize, floats, bool, char, &str, &[u8], (), Option, arrays and \
+            tuples of these, and types that implement `folio::Key`"
 )]
 pub trait Key {
-    /// What a range yields. It borrows from the page where it can; a page that stores a common prefix once makes it own its
-    /// bytes.
+    /// What a range yields. It borrows from the page where it can; a page that stores a common prefix once
+    /// makes it own its bytes.
     type Item<'a>;
 
     /// The name in the catalog.
@@ -29,7 +29,8 @@ pub trait Key {
     ///
     /// # Errors
     ///
-    /// [`Error::Decode`](crate::Error::Decode) if the bytes are not an encoding of this type. It must not panic, whatever they are.
+    /// [`Error::Decode`](crate::Error::Decode) if the bytes are not an encoding of this type. It must not
+    /// panic, whatever they are.
     fn decode(bytes: Cow<'_, [u8]>) -> Result<Self::Item<'_>>;
 
     /// Reads this type as a component of a tuple, array or `Option`, `last` if the key ends with it.
@@ -64,15 +65,16 @@ pub trait Key {
 
 /// What may be given where a key of type `K` is wanted.
 ///
-/// A `&str` key can be looked up by `&str`, `String`, `&String`, `Box<str>`, `Cow<str>`; a `&[u8]` key by slices, arrays and
-/// vectors of bytes; numbers by themselves and by reference; tuples, arrays and `Option` by the same of anything that their
-/// components can be looked up by.
+/// A `&str` key can be looked up by `&str`, `String`, `&String`, `Box<str>`, `Cow<str>`; a `&[u8]` key by
+/// slices, arrays and vectors of bytes; numbers by themselves and by reference; tuples, arrays and `Option` by
+/// the same of anything that their components can be looked up by.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be given for a key of type `{K}`",
     label = "not a key of type `{K}`"
 )]
 pub trait AsKey<K: Key> {
-    /// The encoded key: an array where the width is fixed, a slice where the bytes are there already, a [`Buffer`] otherwise.
+    /// The encoded key: an array where the width is fixed, a slice where the bytes are there already, a
+    /// [`Buffer`] otherwise.
     type Bytes<'a>: AsRef<[u8]>
     where
         Self: 'a;
@@ -82,8 +84,8 @@ pub trait AsKey<K: Key> {
 
     /// Appends the key as a component of a tuple, array or `Option`, `last` if the key ends with it.
     ///
-    /// The provided method appends the encoding; if `K` has no fixed width and this is not the last component, it escapes the
-    /// encoding and marks its end.
+    /// The provided method appends the encoding; if `K` has no fixed width and this is not the last component,
+    /// it escapes the encoding and marks its end.
     #[inline]
     fn append_key(&self, to: &mut Buffer, last: bool) {
         to.push_key(self.key_bytes().as_ref(), last || K::WIDTH.is_some());
@@ -141,7 +143,8 @@ impl<'a> KeyReader<'a> {
         Some(array)
     }
 
-    /// The next component of variable length: all that is left if it is `last`, else up to its end mark and without escapes.
+    /// The next component of variable length: all that is left if it is `last`, else up to its end mark and
+    /// without escapes.
     ///
     /// # Errors
     ///

@@ -1,8 +1,9 @@
 //! How Rust types become bytes: keys whose byte order is their natural order, values that borrow from the page.
 //!
-//! A table is declared with two types, `Table<K, V>`. [`Key`] and [`Value`] say how stored bytes are read as these types;
-//! [`AsKey`] and [`AsValue`] say what may be given where a key or value of the type is wanted (`&str`, `String` and
-//! `&String` for a `&str`, say). [`KeyRange`] and [`KeyPrefix`] do the same for ranges and prefixes.
+//! A table is declared with two types, `Table<K, V>`. [`Key`] and [`Value`] say how stored bytes are read as
+//! these types; [`AsKey`] and [`AsValue`] say what may be given where a key or value of the type is wanted
+//! (`&str`, `String` and `&String` for a `&str`, say). [`KeyRange`] and [`KeyPrefix`] do the same for ranges
+//! and prefixes.
 //!
 //! # Keys
 //!
@@ -12,16 +13,16 @@
 //! |---|---|---|
 //! | `u8` ... `u128` | big-endian | numeric |
 //! | `i8` ... `i128` | big-endian, sign bit flipped | numeric |
-//! | `f32`, `f64` | big-endian; sign bit flipped if it is clear, else every bit | IEEE `totalOrder`, as `f64::total_cmp` |
+//! | `f32`, `f64` | big-endian, sign bit set if it was clear, else every bit flipped | IEEE `totalOrder` |
 //! | `bool`, `char` | one byte 0 or 1; as `u32` | `false < true`; by scalar value |
 //! | `&str`, `&[u8]` | as they are | by bytes |
 //! | `()` | no bytes | |
 //! | `Option<T>` | byte 0, or byte 1 and `T` | `None` first |
 //! | `[T; N]`, tuples | their components, one after the other | by the first component that differs |
 //!
-//! Where a component of variable length (`&str`, `&[u8]`, a user's type without [`Key::WIDTH`]) is not the very last thing in
-//! the key, it ends with the byte `00`, and in it `00` becomes `01 01` and `01` becomes `01 02`. So the end is found without
-//! knowing what follows, and `("a", u64::MAX)` sorts before `("a\0", 0)`.
+//! Where a component of variable length (`&str`, `&[u8]`, a user's type without [`Key::WIDTH`]) is not the very
+//! last thing in the key, it ends with the byte `00`, and in it `00` becomes `01 01` and `01` becomes `01 02`.
+//! So the end is found without knowing what follows, and `("a", u64::MAX)` sorts before `("a\0", 0)`.
 //!
 //! # Values
 //!
@@ -36,10 +37,10 @@
 //!
 //! # Guarantees
 //!
-//! - Each item has one encoding, and every other byte string is refused with [`Error::Decode`](crate::Error::Decode): decoding
-//!   never panics.
-//! - Encoding allocates nothing for types of fixed width other than arrays, for `[u8; N]`, plain `&str` and `&[u8]`, and for
-//!   whatever else fits into [`Buffer::INLINE`] bytes.
+//! - Each item of a built-in type has one encoding, and every other byte string is refused with
+//!   [`Error::Decode`](crate::Error::Decode): decoding never panics.
+//! - Encoding allocates nothing for numbers and other scalars, `[u8; N]`, plain `&str` and `&[u8]`, nor for
+//!   anything else that fits into [`Buffer::INLINE`] bytes.
 //!
 //! # Types of your own
 //!

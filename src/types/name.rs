@@ -6,9 +6,9 @@ use crate::error::Error;
 
 /// The name of a type in the catalog. It is recorded when a table is made and compared when it is opened.
 ///
-/// Built-in types are named as Rust writes them, without spaces and references, and `[u8]` is `bytes`: `u64`, `str`,
-/// `(str,u64)`, `(u32,)`, `[u8;16]`, `Option<u32>`. A type of your own is named `crate::Type/version`; raise the version when
-/// the encoding changes, so that an old table is refused instead of misread.
+/// Built-in types are named as Rust writes them, without spaces and references, and `[u8]` is `bytes`: `u64`,
+/// `str`, `(str,u64)`, `(u32,)`, `[u8;16]`, `Option<u32>`. A type of your own is named `crate::Type/version`;
+/// raise the version when the encoding changes, so that an old table is refused instead of misread.
 #[derive(Clone, Copy)]
 pub struct TypeName {
     pub(super) kind: Kind,
@@ -28,7 +28,8 @@ impl TypeName {
     ///
     /// # Panics
     ///
-    /// If the name has no `/`, because it could then be taken for a built-in one. In a `const` this is an error of compilation.
+    /// If the name has no `/`, because it could then be taken for a built-in one. In a `const` this is an error
+    /// of compilation.
     pub const fn new(name: &'static str) -> Self {
         let bytes = name.as_bytes();
         let mut at = 0;
@@ -53,7 +54,8 @@ impl TypeName {
         write!(rest, "{self}").is_ok() && rest.0.is_empty()
     }
 
-    /// The error for stored bytes that are not an item of this type. The reason is in lower case, without a full stop.
+    /// The error for stored bytes that are not an item of this type. The reason is in lower case, without a
+    /// full stop.
     #[cold]
     pub fn error(&self, reason: impl Into<String>) -> Error {
         Error::Decode { type_name: self.to_string(), reason: reason.into() }

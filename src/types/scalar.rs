@@ -2,8 +2,8 @@
 
 /// Implements the four traits for a scalar of `$width` bytes.
 ///
-/// The functions encode to and decode from `[u8; $width]`; decoding gives `None` for bytes that are no such scalar, for the
-/// reason given.
+/// The functions encode to and decode from `[u8; $width]`; decoding gives `None` for bytes that are no such
+/// scalar, for the reason given.
 macro_rules! scalar {
     (
         $type:ty, $name:literal, $width:expr, not: $reason:literal,

@@ -1,4 +1,5 @@
-//! Goal: the bytes of keys are in the order of the keys, every item comes back as it was, and no bytes make decoding panic.
+//! Goal: the bytes of keys are in the order of the keys, every item comes back as it was, and no bytes make
+//! decoding panic.
 //! Method: random items and random bytes for every built-in type, alone and nested; fixed cases for the edges.
 
 use std::borrow::Cow;

@@ -10,8 +10,8 @@ use crate::types::{
     AsKey, AsValue, Buffer, Key, KeyPrefix, KeyReader, TypeName, Value, ValueReader, key, value,
 };
 
-/// Implements the four traits for one length. Each component has a stored type, a given type and an index; the last one
-/// stands apart.
+/// Implements the four traits for one length. Each component has a stored type, a given type and an index; the
+/// last one stands apart.
 macro_rules! tuple {
     ($($stored:ident $given:ident $index:tt,)* ; $last:ident $last_given:ident $last_index:tt) => {
         impl<$($stored: Key,)* $last: Key> Key for ($($stored,)* $last,) {
@@ -101,7 +101,9 @@ tuple!(A S 0, B T 1, C U 2, D V 3, E W 4, ; Z Y 5);
 /// Lets the first components of a tuple stand for all the tuples that begin with them.
 macro_rules! prefix {
     ($($stored:ident $given:ident $index:tt),+ ; $($rest:ident),+) => {
-        impl<$($stored: Key, $given: AsKey<$stored>,)+ $($rest: Key),+> KeyPrefix<($($stored,)+ $($rest,)+)> for ($($given,)+) {
+        impl<$($stored: Key, $given: AsKey<$stored>,)+ $($rest: Key),+>
+            KeyPrefix<($($stored,)+ $($rest,)+)> for ($($given,)+)
+        {
             type Bytes<'a> = Buffer where Self: 'a;
 
             #[inline]

@@ -46,8 +46,8 @@ use crate::types::{Buffer, TypeName};
 /// ```
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a type of values",
-    note = "values are integers other than usize and isize, floats, bool, char, &str, &[u8], (), Option, arrays and tuples \
-            of these, and types that implement `folio::Value`"
+    note = "values are integers other than usize and isize, floats, bool, char, &str, &[u8], (), Option, arrays and \
+            tuples of these, and types that implement `folio::Value`"
 )]
 pub trait Value {
     /// What a look-up returns, borrowed from the page.
@@ -66,7 +66,8 @@ pub trait Value {
     ///
     /// # Errors
     ///
-    /// [`Error::Decode`](crate::Error::Decode) if the bytes are not an encoding of this type. It must not panic, whatever they are.
+    /// [`Error::Decode`](crate::Error::Decode) if the bytes are not an encoding of this type. It must not
+    /// panic, whatever they are.
     fn decode(bytes: &[u8]) -> Result<Self::Ref<'_>>;
 
     /// Copies what was borrowed.
@@ -128,8 +129,8 @@ pub trait AsValue<V: Value> {
 
     /// Appends the value as a component of a tuple, array or `Option`, `last` if the value ends with it.
     ///
-    /// The provided method appends the encoding; if `V` has no fixed width and this is not the last component, the length goes
-    /// before it.
+    /// The provided method appends the encoding; if `V` has no fixed width and this is not the last component,
+    /// the length goes before it.
     #[inline]
     fn append_value(&self, to: &mut Buffer, last: bool) {
         to.push_value(self.value_bytes().as_ref(), last || V::WIDTH.is_some());
@@ -182,7 +183,8 @@ impl<'a> ValueReader<'a> {
         Some(*array)
     }
 
-    /// The next component of variable length: all that is left if it is `last`, else as long as the number before it says.
+    /// The next component of variable length: all that is left if it is `last`, else as long as the number
+    /// before it says.
     ///
     /// # Errors
     ///

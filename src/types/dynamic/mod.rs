@@ -3,17 +3,18 @@
 //! | type | text |
 //! |---|---|
 //! | integers, `bool` | as Rust prints them |
-//! | `f32`, `f64` | the shortest decimal that reads back the same; `inf`, `-inf`, `NaN`, and `NaN:0x...` with the bits of any other NaN |
+//! | `f32`, `f64` | the shortest decimal; `inf`, `-inf`, `NaN`, `NaN:0x...` with the bits of another NaN |
 //! | `str`, `bytes`, `char` | escaped; alone as they are, inside something else in quotes: `"a\tb"`, `'x'` |
 //! | `[u8;N]` | `0x` and two hexadecimal digits for each byte |
 //! | other arrays, tuples, `Option` | `[1, 2]`, `("a", 1)`, `("a",)`, `()`, `None`, `Some("a")` |
 //! | a type of your own, or anything that contains one | its bytes, escaped |
 //!
-//! Escapes are `\t`, `\n`, `\r`, `\\`, the quote in use, and `\xHH` for a byte. Escaped are control characters, invisible ones
-//! that change how text is shown, and bytes that are not UTF-8. What is printed is read back as the same bytes.
+//! Escapes are `\t`, `\n`, `\r`, `\\`, the quote in use, and `\xHH` for a byte. Escaped are control characters,
+//! invisible ones that change how text is shown, and bytes that are not UTF-8. What is printed is read back as
+//! the same bytes.
 //!
-//! Names and bytes may come from a damaged file: the depth of types is bounded, and the text is not longer than a fixed multiple of
-//! the bytes and the name.
+//! Names and bytes may come from a damaged file: the depth of types is bounded, and the text is not longer than
+//! a fixed multiple of the bytes and the name.
 
 mod escape;
 mod parse;
@@ -69,7 +70,8 @@ pub fn parse_key(type_name: &str, text: &str) -> Result<Vec<u8>> {
     parse(Side::Key, type_name, text)
 }
 
-/// The encoded value that a text stands for, in the form that [`render_value`] gives; spaces between components may vary.
+/// The encoded value that a text stands for, in the form that [`render_value`] gives; spaces between components
+/// may vary.
 ///
 /// # Errors
 ///
@@ -136,7 +138,8 @@ impl Type {
         }
     }
 
-    /// Reads what follows an opening parenthesis. One component has a comma behind it, several have commas between them.
+    /// Reads what follows an opening parenthesis. One component has a comma behind it, several have commas
+    /// between them.
     fn parse_tuple(rest: &mut &str, depth: usize) -> Option<Type> {
         if take(rest, ")") {
             return Some(Type::Tuple(Vec::new()));

@@ -1,5 +1,5 @@
-//! Goal: what is rendered by a type's name is what was encoded, it parses back to the same bytes, and neither damaged bytes nor
-//! damaged names or texts make it panic, hang or fill the memory.
+//! Goal: what is rendered by a type's name is what was encoded, it parses back to the same bytes, and neither
+//! damaged bytes nor damaged names or texts make it panic, hang or fill the memory.
 //! Method: typed items against their expected text; random names, bytes and texts.
 
 use proptest::prelude::*;
@@ -94,14 +94,9 @@ fn wrong_text_is_refused_with_its_place() {
 fn hostile_names_end_quickly() {
     let deep = format!("{}u8{}", "Option<".repeat(100_000), ">".repeat(100_000));
     assert_eq!(render_key(&deep, b"a").unwrap(), "a");
-    for name in
-        ["[();18446744073709551615]", "[[[();1000];1000];1000]", "[[u8;0];4000000000]", "[(();3);999999]"]
-    {
-        match render_value(name, b"") {
-            Err(Error::Decode { .. }) => {}
-            other => assert_eq!(other.unwrap(), "", "{name}"),
-        }
-        assert!(parse_value(name, "[(), ()]").is_err() || name.starts_with("[(()"));
+    for name in ["[();18446744073709551615]", "[[[();1000];1000];1000]", "[[u8;0];4000000000]"] {
+        assert!(matches!(render_value(name, b""), Err(Error::Decode { .. })), "{name}");
+        assert!(matches!(parse_value(name, "[(), ()]"), Err(Error::Parse { .. })), "{name}");
     }
     assert!(render_key("[u64;18446744073709551615]", &[0; 64]).is_err());
     assert!(render_key("[u8;18446744073709551615]", &[0; 64]).is_err());
