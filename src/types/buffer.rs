@@ -70,7 +70,7 @@ impl Buffer {
 
     fn push_escaped(&mut self, bytes: &[u8]) {
         let mut rest = bytes;
-        while let Some(at) = rest.iter().position(|&byte| byte <= ESCAPE) {
+        while let Some(at) = special(rest) {
             self.push(&rest[..at]);
             self.push(&[ESCAPE, rest[at] + 1]);
             rest = &rest[at + 1..];
@@ -134,3 +134,26 @@ pub(super) const END: u8 = 0;
 /// Not `00 FF` for an inner 00, as other stores have it: their end mark is followed by a type code that is
 /// never FF, while here any byte may follow, and `61 00 FF` could be read both ways.
 pub(super) const ESCAPE: u8 = 1;
+
+/// Where the first byte stands that ends or escapes something: 00 or 01.
+///
+/// Eight bytes at a time: this is most of the work of encoding a tuple that begins with text.
+#[inline]
+pub(super) fn special(bytes: &[u8]) -> Option<usize> {
+    let (words, rest) = bytes.as_chunks();
+    for (index, word) in words.iter().enumerate() {
+        // A special byte without its lowest bit is zero, and subtracting one borrows into the top bit of a zero
+        // byte. A borrow may mark bytes above it falsely, but not below, and the lowest is the first.
+        let word = u64::from_le_bytes(*word) & !LOWEST_BITS;
+        let zeros = word.wrapping_sub(LOWEST_BITS) & !word & (LOWEST_BITS << 7);
+        if zeros != 0 {
+            let in_word = zeros.to_le_bytes().iter().position(|&byte| byte != 0)?;
+            return Some(index * size_of::<u64>() + in_word);
+        }
+    }
+    let at = rest.iter().position(|&byte| byte <= ESCAPE)?;
+    Some(bytes.len() - rest.len() + at)
+}
+
+/// The lowest bit of each byte.
+const LOWEST_BITS: u64 = u64::from_le_bytes([1; 8]);

@@ -3,11 +3,11 @@
 //! Every bit pattern is kept, the payload of a NaN too.
 #![expect(clippy::big_endian_bytes, reason = "the order of big-endian bytes is the order of the numbers")]
 
-use crate::types::scalar::scalar;
+use crate::types::scalar::number;
 
 macro_rules! float {
     ($type:ty, $bits:ty, $name:literal) => {
-        scalar!($type, $name, size_of::<$type>(), not: "it is out of range",
+        number!($type, $name,
             key: |number: $type| {
                 // Magnitude and sign are apart. A negative number is smaller the larger its magnitude: flip all
                 // of it.
@@ -16,9 +16,9 @@ macro_rules! float {
             },
             |bytes| {
                 let bits = <$bits>::from_be_bytes(bytes);
-                Some(<$type>::from_bits(if bits & SIGN == 0 { !bits } else { bits ^ SIGN }))
+                <$type>::from_bits(if bits & SIGN == 0 { !bits } else { bits ^ SIGN })
             },
-            value: <$type>::to_le_bytes, |bytes| Some(<$type>::from_le_bytes(bytes)));
+            value: <$type>::to_le_bytes, <$type>::from_le_bytes);
     };
 }
 

@@ -1,56 +1,27 @@
 //! Integers and `char`. As keys: big-endian, with the sign bit flipped where there is one. As values: little-endian.
 #![expect(clippy::big_endian_bytes, reason = "the order of big-endian bytes is the order of the numbers")]
 
-use crate::error::Result;
-use crate::types::scalar::scalar;
-use crate::types::{Key, KeyReader, Value, ValueReader};
+use crate::types::scalar::{number, scalar};
 
 macro_rules! unsigned {
-    ($type:ty, $name:literal $(, $more:tt)?) => {
-        scalar!($type, $name, size_of::<$type>(), not: "it is out of range",
-            key: <$type>::to_be_bytes, |bytes| Some(<$type>::from_be_bytes(bytes)),
-            value: <$type>::to_le_bytes, |bytes| Some(<$type>::from_le_bytes(bytes))
-            $(, $more)?);
+    ($type:ty, $name:literal $(, $slices:ident $of:tt)?) => {
+        number!($type, $name,
+            key: <$type>::to_be_bytes, <$type>::from_be_bytes,
+            value: <$type>::to_le_bytes, <$type>::from_le_bytes
+            $(, $slices $of)?);
     };
 }
 
 macro_rules! signed {
     ($type:ty, $name:literal) => {
-        scalar!($type, $name, size_of::<$type>(), not: "it is out of range",
+        number!($type, $name,
             key: |number: $type| (number ^ <$type>::MIN).to_be_bytes(),
-                |bytes| Some(<$type>::from_be_bytes(bytes) ^ <$type>::MIN),
-            value: <$type>::to_le_bytes, |bytes| Some(<$type>::from_le_bytes(bytes)));
+                |bytes| <$type>::from_be_bytes(bytes) ^ <$type>::MIN,
+            value: <$type>::to_le_bytes, <$type>::from_le_bytes);
     };
 }
 
-unsigned!(u8, "u8", {
-    key {
-        #[inline]
-        fn read_array<const N: usize>(from: &mut KeyReader<'_>, _last: bool) -> Result<[u8; N]> {
-            let found = from.remaining().len();
-            from.take_array().ok_or_else(|| <[u8; N] as Key>::NAME.length_error(N, found))
-        }
-    }
-    as_key {
-        #[inline]
-        fn raw_key_slice(items: &[u8]) -> Option<&[u8]> {
-            Some(items)
-        }
-    }
-    value {
-        #[inline]
-        fn read_array<const N: usize>(from: &mut ValueReader<'_>, _last: bool) -> Result<[u8; N]> {
-            let found = from.remaining().len();
-            from.take_array().ok_or_else(|| <[u8; N] as Value>::NAME.length_error(N, found))
-        }
-    }
-    as_value {
-        #[inline]
-        fn raw_value_slice(items: &[u8]) -> Option<&[u8]> {
-            Some(items)
-        }
-    }
-});
+unsigned!(u8, "u8", slices(u8));
 unsigned!(u16, "u16");
 unsigned!(u32, "u32");
 unsigned!(u64, "u64");

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use crate::error::Result;
-use crate::types::buffer::{END, ESCAPE};
+use crate::types::buffer::{END, ESCAPE, special};
 use crate::types::{Buffer, TypeName};
 
 /// A type that keys are stored as. [The module](crate::types) shows how to implement it for a type of your own.
@@ -51,7 +51,7 @@ pub trait Key {
         }
     }
 
-    /// Reads `N` components in a row; `last` is for the last of them. Only bytes have a faster way.
+    /// Reads `N` components in a row; `last` is for the last of them. Numbers have a faster way.
     ///
     /// # Errors
     ///
@@ -143,6 +143,14 @@ impl<'a> KeyReader<'a> {
         Some(array)
     }
 
+    /// The next `N` arrays of `W` bytes by value. `None` if there are fewer, and then nothing is read.
+    #[inline]
+    pub(super) fn take_arrays<const W: usize, const N: usize>(&mut self) -> Option<[[u8; W]; N]> {
+        let arrays = *self.remaining().as_chunks().0.first_chunk()?;
+        self.at += size_of_val(&arrays);
+        Some(arrays)
+    }
+
     /// The next component of variable length: all that is left if it is `last`, else up to its end mark and
     /// without escapes.
     ///
@@ -156,7 +164,7 @@ impl<'a> KeyReader<'a> {
             self.at = self.bytes.len();
             return Ok(self.slice(start, self.at));
         }
-        let len = self.remaining().iter().position(|&byte| byte <= ESCAPE).ok_or(NO_END)?;
+        let len = special(self.remaining()).ok_or(NO_END)?;
         if self.remaining().get(len) == Some(&END) {
             self.at = start + len + 1;
             return Ok(self.slice(start, start + len));

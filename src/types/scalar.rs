@@ -89,7 +89,60 @@ macro_rules! scalar {
     };
 }
 
-pub(super) use scalar;
+/// Implements the four traits for a number: a scalar for which all bytes are valid, so that arrays of it are read as one.
+macro_rules! number {
+    (
+        $type:ty, $name:literal,
+        key: $encode_key:expr, $decode_key:expr,
+        value: $encode_value:expr, $decode_value:expr
+        $(, slices $slices:tt)?
+    ) => {
+        $crate::types::scalar::scalar!($type, $name, size_of::<$type>(), not: "it is out of range",
+            key: $encode_key, |bytes| Some($decode_key(bytes)),
+            value: $encode_value, |bytes| Some($decode_value(bytes)), {
+                key {
+                    #[inline]
+                    fn read_array<const N: usize>(
+                        from: &mut $crate::types::KeyReader<'_>,
+                        _last: bool,
+                    ) -> $crate::error::Result<[$type; N]> {
+                        let name = <[$type; N] as $crate::types::Key>::NAME;
+                        match from.take_arrays() {
+                            Some(arrays) => Ok(arrays.map($decode_key)),
+                            None => Err(name.length_error(size_of::<[$type; N]>(), from.remaining().len())),
+                        }
+                    }
+                }
+                as_key { $($crate::types::scalar::slices!(raw_key_slice $slices);)? }
+                value {
+                    #[inline]
+                    fn read_array<const N: usize>(
+                        from: &mut $crate::types::ValueReader<'_>,
+                        _last: bool,
+                    ) -> $crate::error::Result<[$type; N]> {
+                        let name = <[$type; N] as $crate::types::Value>::NAME;
+                        match from.take_arrays() {
+                            Some(arrays) => Ok(arrays.map($decode_value)),
+                            None => Err(name.length_error(size_of::<[$type; N]>(), from.remaining().len())),
+                        }
+                    }
+                }
+                as_value { $($crate::types::scalar::slices!(raw_value_slice $slices);)? }
+            });
+    };
+}
+
+/// Says that a slice of this number is its own encoding.
+macro_rules! slices {
+    ($name:ident ($type:ty)) => {
+        #[inline]
+        fn $name(items: &[$type]) -> Option<&[u8]> {
+            Some(items)
+        }
+    };
+}
+
+pub(super) use {number, scalar, slices};
 
 scalar!(bool, "bool", 1, not: "its byte is neither 0 nor 1",
     key: |bit| [u8::from(bit)], decode_bool,

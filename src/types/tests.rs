@@ -8,6 +8,7 @@ use std::fmt::Debug;
 
 use proptest::prelude::*;
 
+use crate::types::buffer::special;
 use crate::types::{AsKey, AsValue, Buffer, Key, TypeName, Value};
 
 /// The encoded key, which is also a component that tells where it ends.
@@ -324,6 +325,17 @@ fn a_buffer_keeps_everything_when_it_outgrows_its_place() {
             buffer.push(&[3]);
             assert_eq!(buffer.as_slice(), [first, second, vec![3]].concat());
         }
+    }
+}
+
+proptest! {
+    #[test]
+    fn the_first_special_byte_is_found_wherever_it_stands(
+        bytes in prop::collection::vec(prop::sample::select(vec![0, 1, 2, 3, 0x7F, 0x80, 0x81, 0xFF]), 0..40),
+        plain in 0_usize..40,
+    ) {
+        let bytes = [vec![2; plain], bytes].concat();
+        prop_assert_eq!(special(&bytes), bytes.iter().position(|&byte| byte <= 1));
     }
 }
 

@@ -100,7 +100,7 @@ pub trait Value {
         }
     }
 
-    /// Reads `N` components in a row; `last` is for the last of them. Only bytes have a faster way.
+    /// Reads `N` components in a row; `last` is for the last of them. Numbers have a faster way.
     ///
     /// # Errors
     ///
@@ -181,6 +181,14 @@ impl<'a> ValueReader<'a> {
         let (array, rest) = self.rest.split_first_chunk()?;
         self.rest = rest;
         Some(*array)
+    }
+
+    /// The next `N` arrays of `W` bytes by value. `None` if there are fewer, and then nothing is read.
+    #[inline]
+    pub(super) fn take_arrays<const W: usize, const N: usize>(&mut self) -> Option<[[u8; W]; N]> {
+        let arrays = *self.rest.as_chunks().0.first_chunk()?;
+        self.rest = self.rest.get(size_of_val(&arrays)..)?;
+        Some(arrays)
     }
 
     /// The next component of variable length: all that is left if it is `last`, else as long as the number
