@@ -148,6 +148,17 @@ pub enum Error {
         /// What is wrong with the bytes.
         reason: String,
     },
+    /// Text cannot be read as an item of a type: what [`parse_key`](crate::types::parse_key) and
+    /// [`parse_value`](crate::types::parse_value) were given.
+    #[error("{text:?} is not a {type_name}: {reason}")]
+    Parse {
+        /// The type, as it is recorded in the catalog.
+        type_name: String,
+        /// The text.
+        text: String,
+        /// What is wrong with it, and where.
+        reason: String,
+    },
     /// An earlier failure in this transaction left it half-done. It can only be dropped.
     #[error("the transaction is poisoned by an earlier error: {reason}")]
     Poisoned {

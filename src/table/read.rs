@@ -1,0 +1,173 @@
+//! `ReadTable`: a table in a read transaction.
+
+use std::fmt;
+use std::marker::PhantomData;
+
+use crate::error::Result;
+use crate::range::{Entry, Range, decode_entry, raw_bounds};
+use crate::raw::RawTable;
+use crate::table::between;
+use crate::types::{AsKey, Key, KeyPrefix, KeyRange, Prefix, Value};
+
+/// A table in a read transaction. What it returns borrows from the transaction, not from this handle.
+///
+/// A table that does not exist reads as an empty one. Every method can fail with
+/// [`Error::Corrupted`](crate::Error::Corrupted) if a page that it touches for the first time is damaged, and
+/// with [`Error::Decode`](crate::Error::Decode) if stored bytes are not of the table's types.
+pub struct ReadTable<'tx, K, V> {
+    /// `None` if the table does not exist.
+    raw: Option<RawTable<'tx>>,
+    types: PhantomData<fn() -> (K, V)>,
+}
+
+impl<'tx, K: Key, V: Value> ReadTable<'tx, K, V> {
+    #[cfg_attr(not(test), expect(dead_code, reason = "used where a table is opened"))]
+    pub(crate) fn new(raw: Option<RawTable<'tx>>) -> Self {
+        ReadTable { raw, types: PhantomData }
+    }
+
+    /// The value of a key. O(log n); copies nothing.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Corrupted`](crate::Error::Corrupted), [`Error::Decode`](crate::Error::Decode).
+    #[inline]
+    pub fn get(&self, key: impl AsKey<K>) -> Result<Option<V::Ref<'tx>>> {
+        match &self.raw {
+            Some(raw) => raw.get(key.key_bytes().as_ref())?.map(V::decode).transpose(),
+            None => Ok(None),
+        }
+    }
+
+    /// Whether there is an entry with this key. O(log n).
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Corrupted`](crate::Error::Corrupted).
+    #[inline]
+    pub fn contains(&self, key: impl AsKey<K>) -> Result<bool> {
+        self.with(|raw| raw.contains(key.key_bytes().as_ref()))
+    }
+
+    /// The entry with the smallest key. O(log n).
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Corrupted`](crate::Error::Corrupted), [`Error::Decode`](crate::Error::Decode).
+    pub fn first(&self) -> Result<Option<Entry<'tx, K, V>>> {
+        self.with(RawTable::first)?.map(decode_entry::<K, V>).transpose()
+    }
+
+    /// The entry with the largest key. O(log n).
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Corrupted`](crate::Error::Corrupted), [`Error::Decode`](crate::Error::Decode).
+    pub fn last(&self) -> Result<Option<Entry<'tx, K, V>>> {
+        self.with(RawTable::last)?.map(decode_entry::<K, V>).transpose()
+    }
+
+    /// The entry that has exactly `index` entries before it. O(log n).
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Corrupted`](crate::Error::Corrupted), [`Error::Decode`](crate::Error::Decode).
+    pub fn nth(&self, index: u64) -> Result<Option<Entry<'tx, K, V>>> {
+        self.with(|raw| raw.nth(index))?.map(decode_entry::<K, V>).transpose()
+    }
+
+    /// The number of entries whose key is smaller than this one, which need not be there. O(log n).
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Corrupted`](crate::Error::Corrupted).
+    pub fn rank(&self, key: impl AsKey<K>) -> Result<u64> {
+        self.with(|raw| raw.rank(key.key_bytes().as_ref()))
+    }
+
+    /// The number of entries in a range, exactly. O(log n), however many they are.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Corrupted`](crate::Error::Corrupted).
+    pub fn count(&self, range: impl KeyRange<K>) -> Result<u64> {
+        match raw_bounds(&range.key_bounds()) {
+            Some(bounds) => self.with(|raw| raw.count(bounds)),
+            None => Ok(0),
+        }
+    }
+
+    /// The entries of a range: `"a".."m"`, `3..=10`, `("a", 1)..("b", 0)`, a pair of bounds. An inverted range
+    /// is empty. O(log n), then O(1) for each entry.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Corrupted`](crate::Error::Corrupted).
+    pub fn range(&self, range: impl KeyRange<K>) -> Result<Range<'tx, K, V>> {
+        let bounds = range.key_bounds();
+        match (&self.raw, raw_bounds(&bounds)) {
+            (Some(raw), Some(bounds)) => raw.range(bounds).map(|range| Range::new(Some(range))),
+            _ => Ok(Range::new(None)),
+        }
+    }
+
+    /// The entries whose key begins with `prefix`: a shorter text, or the first components of a tuple, as `("a",)`.
+    /// O(log n), then O(1) for each entry.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Corrupted`](crate::Error::Corrupted).
+    pub fn prefix(&self, prefix: impl KeyPrefix<K>) -> Result<Range<'tx, K, V>> {
+        self.range(Prefix(prefix))
+    }
+
+    /// All entries. O(log n), then O(1) for each entry.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Corrupted`](crate::Error::Corrupted).
+    pub fn iter(&self) -> Result<Range<'tx, K, V>> {
+        self.range(..)
+    }
+
+    /// Cuts the table into at most `parts` ranges of about the same number of entries, in order, which together
+    /// are the whole table: for scans in several threads. There is always at least one range. O(`parts` log n).
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Corrupted`](crate::Error::Corrupted).
+    pub fn split(&self, parts: usize) -> Result<Vec<Range<'tx, K, V>>> {
+        match &self.raw {
+            Some(raw) => between(&raw.split(parts.max(1))?, |bounds| raw.range(bounds)),
+            None => Ok(vec![Range::new(None)]),
+        }
+    }
+
+    /// The number of entries. O(1).
+    pub fn len(&self) -> u64 {
+        self.raw.as_ref().map_or(0, RawTable::len)
+    }
+
+    /// Whether there are no entries. O(1).
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// What the raw table answers, or what an empty one would.
+    #[inline]
+    fn with<R: Default>(&self, answer: impl FnOnce(&RawTable<'tx>) -> Result<R>) -> Result<R> {
+        self.raw.as_ref().map_or_else(|| Ok(R::default()), answer)
+    }
+}
+
+impl<K, V> Clone for ReadTable<'_, K, V> {
+    fn clone(&self) -> Self {
+        ReadTable { raw: self.raw.clone(), types: PhantomData }
+    }
+}
+
+impl<K, V> fmt::Debug for ReadTable<'_, K, V> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ReadTable").field("raw", &self.raw).finish_non_exhaustive()
+    }
+}
