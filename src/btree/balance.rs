@@ -73,12 +73,8 @@ pub(super) fn apply<P: PagesMut>(
     };
     let range = group.range.clone();
     group.recycle(pages);
-    let fixed: Vec<_> = laid_out.pages.iter().map(|page| page.child.encode()).collect();
-    let cell = |(page, fixed)| {
-        let LaidOut { separator, .. }: &LaidOut = page;
-        Cell { prefix: &[], suffix: separator, fixed, tail: &[], extended: false }
-    };
-    let cells: Vec<_> = laid_out.pages.iter().zip(fixed.iter().map(|f| &f[..])).map(cell).collect();
+    let fixed = laid_out.encoded();
+    let cells: Vec<Cell<'_>> = laid_out.cells(&fixed).collect();
     let edit = Edit { at: range.start, remove: range.len(), cells: &cells };
     apply(pages, root, path, depth - 1, &edit, below)
 }
@@ -159,7 +155,7 @@ fn grow_root<P: PagesMut>(pages: &mut P, root: &mut TreeRoot, path: &mut Path) -
 
 /// Where a page is cut that grows at the edge of the tree.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Edge {
+pub(super) enum Edge {
     /// Keys descend: the first cell gets a page of its own.
     First,
     /// Keys ascend: the last cell gets a page of its own, and the others stay full.
@@ -180,7 +176,7 @@ fn edge_of<P: PagesMut>(pages: &P, path: &Path, depth: usize, edit: &Edit<'_, '_
 }
 
 /// Neighbours under one parent, taken out of the tree, and the edit to one of them.
-struct Group<'e, 'c> {
+pub(super) struct Group<'e, 'c> {
     parent: usize,
     /// The number of the child that is edited.
     slot: usize,
@@ -188,6 +184,8 @@ struct Group<'e, 'c> {
     /// Which children of the parent they are.
     range: std::ops::Range<usize>,
     level: u8,
+    /// How full the pages of a new layout are at most, as far as the cells allow.
+    fill: usize,
     members: Vec<Member>,
 }
 
@@ -208,11 +206,27 @@ struct LaidOut {
     len: usize,
 }
 
-struct Layout {
+pub(super) struct Layout {
     pages: Vec<LaidOut>,
 }
 
 impl Layout {
+    /// How the parent names the pages.
+    pub(super) fn encoded(&self) -> Vec<[u8; 24]> {
+        self.pages.iter().map(|page| page.child.encode()).collect()
+    }
+
+    /// The parent's cells for the pages; `encoded` are their children.
+    pub(super) fn cells<'a>(&'a self, encoded: &'a [[u8; 24]]) -> impl Iterator<Item = Cell<'a>> {
+        self.pages.iter().zip(encoded).map(|(page, fixed)| Cell {
+            prefix: &[],
+            suffix: &page.separator,
+            fixed,
+            tail: &[],
+            extended: false,
+        })
+    }
+
     fn discard<P: PagesMut>(self, pages: &mut P) {
         for page in self.pages {
             pages.drop_page(&page.child);
@@ -225,8 +239,25 @@ impl<'e, 'c> Group<'e, 'c> {
     fn take<P: PagesMut>(pages: &mut P, parent: usize, slot: usize, edit: Edit<'e, 'c>) -> Result<Self> {
         let level = Page::new(pages.bytes(parent)).level() - 1;
         let members = Vec::with_capacity(3);
-        let mut group = Group { parent, slot, edit, range: slot..slot, level, members };
+        let fill = fill_limit(pages.page_size());
+        let mut group = Group { parent, slot, edit, range: slot..slot, level, fill, members };
         group.extend_right(pages)?;
+        Ok(group)
+    }
+
+    /// The group of the leaves `window` of `parent`, none of them edited, to be filled up to `fill`.
+    pub(super) fn take_window<P: PagesMut>(
+        pages: &mut P,
+        parent: usize,
+        window: std::ops::Range<usize>,
+        fill: usize,
+    ) -> Result<Self> {
+        let edit = Edit { at: 0, remove: 0, cells: &[] };
+        let mut group = Group::take(pages, parent, window.start, edit)?;
+        (group.slot, group.fill) = (usize::MAX, fill);
+        for _ in 1..window.len() {
+            group.extend_right(pages)?;
+        }
         Ok(group)
     }
 
@@ -332,10 +363,10 @@ impl<'e, 'c> Group<'e, 'c> {
         cells
     }
 
-    fn lay_out<P: PagesMut>(&self, pages: &mut P, edge: Option<Edge>) -> Layout {
+    pub(super) fn lay_out<P: PagesMut>(&self, pages: &mut P, edge: Option<Edge>) -> Layout {
         let cells = self.cells();
         let first = self.members.first().map_or(&[][..], |member| &member.separator);
-        let cuts = cuts(self.level, &cells, pages.page_size(), edge);
+        let cuts = cuts(self.level, &cells, pages.page_size(), self.fill, edge);
         let mut layout = Layout { pages: Vec::with_capacity(cuts.len()) };
         let mut from = 0;
         for to in cuts {
@@ -373,7 +404,7 @@ impl<'e, 'c> Group<'e, 'c> {
         Ok(false)
     }
 
-    fn recycle<P: PagesMut>(self, pages: &mut P) {
+    pub(super) fn recycle<P: PagesMut>(self, pages: &mut P) {
         for member in self.members {
             pages.recycle(member.bytes);
         }
@@ -416,8 +447,8 @@ fn build_page<P: PagesMut>(pages: &mut P, level: u8, cells: &[Cell<'_>]) -> Chil
 ///
 /// Costs are guesses as long as prefixes differ: keys that share a long prefix with their page, but not with the
 /// whole group, take far less room than they seem to.
-fn cuts(level: u8, cells: &[Cell<'_>], page_size: usize, edge: Option<Edge>) -> Vec<usize> {
-    let mut cuts = good_cuts(level, cells, page_size, edge);
+fn cuts(level: u8, cells: &[Cell<'_>], page_size: usize, fill: usize, edge: Option<Edge>) -> Vec<usize> {
+    let mut cuts = good_cuts(level, cells, page_size, fill, edge);
     let mut i = 0;
     while i + 1 < cuts.len() {
         let from = if i == 0 { 0 } else { cuts[i - 1] };
@@ -431,7 +462,7 @@ fn cuts(level: u8, cells: &[Cell<'_>], page_size: usize, edge: Option<Edge>) -> 
     cuts
 }
 
-fn good_cuts(level: u8, cells: &[Cell<'_>], page_size: usize, edge: Option<Edge>) -> Vec<usize> {
+fn good_cuts(level: u8, cells: &[Cell<'_>], page_size: usize, fill: usize, edge: Option<Edge>) -> Vec<usize> {
     let fits = |range: std::ops::Range<usize>| packed_len(level, &cells[range]) <= page_size;
     let at_edge = match edge {
         Some(Edge::Last) => Some(cells.len() - 1),
@@ -442,7 +473,7 @@ fn good_cuts(level: u8, cells: &[Cell<'_>], page_size: usize, edge: Option<Edge>
         return vec![cut, cells.len()];
     }
     let total: usize = cells.iter().map(cell_cost).sum::<usize>() - cells_prefix_gain(level, cells);
-    let count = total.div_ceil(fill_limit(page_size)).max(1);
+    let count = total.div_ceil(fill).max(1);
     let even = even_cuts(cells, count);
     let mut from = 0;
     for &to in &even {
@@ -529,7 +560,8 @@ pub(super) fn merge_children<P: PagesMut>(
     };
     let members = vec![member(pages.take(left, level)?, &[]), member(pages.take(right, level)?, separator)];
     let none = Edit { at: 0, remove: 0, cells: &[] };
-    let mut group = Group { parent: usize::MAX, slot: usize::MAX, edit: none, range: 0..2, level, members };
+    let (parent, slot, fill) = (usize::MAX, usize::MAX, fill_limit(pages.page_size()));
+    let mut group = Group { parent, slot, edit: none, range: 0..2, level, fill, members };
     group.merge_seam(pages, 0)?;
     let child = build_page(pages, level, &group.cells());
     group.recycle(pages);

@@ -88,3 +88,20 @@ fn place<P: PagesMut>(
         }
     }
 }
+
+/// Overwrites the bytes from `from` on of the value of `key`, which is there and stands in its leaf. No page
+/// becomes dirty that the insertion of `key` in the same transaction did not make so.
+pub(crate) fn overwrite<P: PagesMut>(
+    pages: &mut P,
+    root: &mut TreeRoot,
+    key: &[u8],
+    from: usize,
+    bytes: &[u8],
+) -> Result<()> {
+    let path = path::descend(pages, root, key)?;
+    let index = path.frame(path.leaf()).page;
+    if let Ok(at) = Page::new(pages.bytes(index)).search(0, key) {
+        PageMut::new(pages.bytes_mut(index).0).overwrite_tail(at, from, bytes);
+    }
+    Ok(())
+}

@@ -15,6 +15,7 @@
 //! poison the transaction.
 
 mod balance;
+mod compact;
 mod cursor;
 mod insert;
 mod path;
@@ -24,9 +25,9 @@ mod remove;
 mod tests;
 mod verify;
 
-pub(crate) use balance::merge_limit;
+pub(crate) use compact::{relocate, repack};
 pub(crate) use cursor::{Bounds, Entry, Range, first, last, nth, split};
-pub(crate) use insert::insert;
+pub(crate) use insert::{check_lengths, insert, overwrite};
 pub(crate) use rank::{count, rank};
 pub(crate) use remove::{clear, remove, remove_range};
 pub(crate) use verify::{Census, Depth, TreeCensus, verify};

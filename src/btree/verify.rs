@@ -50,7 +50,8 @@ impl Census {
         self.faults.push((page.into(), what.to_string()));
     }
 
-    fn error(&mut self, page: u64, error: &Error) {
+    /// Adds what an error says; `page` is where it was met.
+    pub(crate) fn error(&mut self, page: u64, error: &Error) {
         match error {
             Error::Corrupted { page, .. } => self.fault(*page, error),
             _ => self.fault(page, error),

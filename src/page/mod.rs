@@ -29,7 +29,7 @@ pub(crate) use commit_record::{CommitRecord, RECORD_PAGES_MAX, RECORD_RUNS_MAX, 
 pub(crate) use edit::{PageMut, finalize, init};
 pub(crate) use free_log::{Extent, FreeLogPage, LogLink, free_log_capacity};
 pub(crate) use leaf::{LeafValue, OverflowRef, inline_fixed};
-pub(crate) use meta::{FORMAT_VERSION, HEAD_LEN, HeadRecord, META_LEN, Meta};
+pub(crate) use meta::{HEAD_LEN, HeadRecord, META_LEN, Meta};
 pub(crate) use root::{FreeRoot, ROOT_LEN, Root, TreeRoot};
 pub(crate) use slotted::{Cell, Page};
 pub(crate) use table_record::{TABLE_ROOT_AT, TableRecord};

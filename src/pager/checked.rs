@@ -52,7 +52,9 @@ mod tests {
         let (page, far) = (PageId(9_000), PageId(1 << 40));
         assert!(!checked.is(page, TxnId(3)));
         checked.set(page, TxnId(3));
-        assert!(checked.is(page, TxnId(3)) && !checked.is(page, TxnId(4)) && !checked.is(PageId(9_001), TxnId(3)));
+        assert!(
+            checked.is(page, TxnId(3)) && !checked.is(page, TxnId(4)) && !checked.is(PageId(9_001), TxnId(3))
+        );
         checked.set(far, TxnId(3));
         assert!(!checked.is(far, TxnId(3)));
     }

@@ -1,64 +1,228 @@
 //! Versions and space. Knows pages, not keys.
 //!
-//! The two traits here are the seam between trees and space: trees read through [`Pages`] and write through
-//! [`PagesMut`]; snapshots and write sets implement them, and the tree's tests have a double.
+//! # Who guards what
+//! - `writer`: the free space, the file's length, the next transaction's number. Held by a write transaction.
+//! - `leader`: the meta pages. Held while a meta page is written and synced.
+//! - `heads`: which commit is the head, what readers get, and the head record. Held for moments.
+//! - `view`: the current mapping. Held for moments.
+//!
+//! Locks are taken in this order: writer, leader, heads, view. A commit gives the writer lock back before it waits
+//! for the leader's, so that the next transaction begins while the disk works.
 
-use crate::error::Result;
-use crate::page::{Child, OverflowRef, Page};
+mod checked;
+mod commit;
+mod extents;
+mod free_log;
+mod head;
+mod pages;
+mod recovery;
+mod shared;
+mod snapshot;
+mod space;
+mod survey;
+mod sync;
+#[cfg(test)]
+mod tests;
+mod txn;
+mod write_set;
+mod writer;
 
-/// Where a tree reads its pages.
-pub(crate) trait Pages {
-    /// Bytes of a page.
-    fn page_size(&self) -> usize;
+use std::sync::{Arc, OnceLock};
 
-    /// The page that `child` names, which stands at `level`. Checked at first touch.
-    fn page(&self, child: &Child, level: u8) -> Result<Page<'_>>;
+use parking_lot::{Mutex, RwLock};
 
-    /// The page, checked again whatever is remembered of it.
-    fn recheck(&self, child: &Child, level: u8) -> Result<Page<'_>> {
-        self.page(child, level)
+pub(crate) use commit::{Commit, Committed};
+pub(crate) use pages::{Pages, PagesMut};
+pub(crate) use recovery::{Recovered, format, open};
+pub(crate) use snapshot::{ReadSnapshot, Snapshot};
+pub(crate) use space::Placement;
+pub(crate) use survey::SpaceSurvey;
+pub(crate) use txn::Txn;
+pub(crate) use write_set::WriteSet;
+pub(crate) use writer::WriterGuard;
+
+use crate::error::{Error, Result};
+use crate::options::{Advice, OpenOptions};
+use crate::page::header_pages;
+use crate::storage::{Access, Storage};
+use head::Head;
+use snapshot::{Base, View};
+use sync::{Heads, Leader};
+use writer::Writer;
+
+/// Address space that is reserved at least, so that a file can grow without being mapped anew.
+const RESERVE_MIN: u64 = 64 << 30;
+
+/// The options that matter once the database is open.
+#[derive(Debug, Clone)]
+pub(crate) struct Config {
+    pub(super) memory_limit: usize,
+    pub(super) two_phase: bool,
+    advice: Advice,
+    reserve: Option<u64>,
+    checkpoint_after: Option<u64>,
+    free_ratio: f64,
+}
+
+impl Config {
+    pub(crate) fn new(options: &OpenOptions) -> Config {
+        Config {
+            memory_limit: options.memory_limit,
+            two_phase: options.two_phase,
+            advice: options.advice,
+            reserve: options.reserve,
+            checkpoint_after: options.checkpoint_after,
+            free_ratio: options.free_ratio,
+        }
     }
 
-    /// The value that `run` refers to.
-    fn run(&self, run: &OverflowRef) -> Result<&[u8]>;
+    /// Bytes to map of a file of `len` bytes.
+    fn reserve(&self, len: u64) -> u64 {
+        self.reserve.unwrap_or_else(|| len.saturating_mul(8).max(RESERVE_MIN))
+    }
 
-    /// The value, its checksum computed again however long it is.
-    fn recheck_run(&self, run: &OverflowRef) -> Result<&[u8]> {
-        self.run(run)
+    /// Bytes that buffered commits may pin in a file of `page_count` pages before they are synced.
+    fn checkpoint_bytes(&self, page_count: u64) -> u64 {
+        // Pages are at least 4 KiB: an eighth of the file is at least 512 bytes a page.
+        self.checkpoint_after.unwrap_or_else(|| (page_count * 512).max(64 << 20))
+    }
+
+    /// Pages that a file with so many live ones may have before fragments are used.
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        clippy::cast_precision_loss,
+        reason = "a policy, not an account: the ratio is from 0 to 4, and a page more or less does not matter"
+    )]
+    fn most_pages(&self, live: u64) -> u64 {
+        live + (live as f64 * self.free_ratio) as u64
     }
 }
 
-/// Where a tree changes its pages: on copies on the heap, named by an index that stands in the parent's cell
-/// with [`crate::page::DIRTY`] set.
-pub(crate) trait PagesMut: Pages + Sized {
-    /// Copies the page that `child` names to the heap and frees the page; the copy's index. A child that is on
-    /// the heap already stays there.
-    fn dirty(&mut self, child: &Child, level: u8) -> Result<usize>;
+/// An open database, below its tables.
+#[derive(Debug)]
+pub(crate) struct Pager {
+    // Constant after open.
+    pub(super) base: Arc<Base>,
+    pub(super) config: Config,
+    boot_id: [u8; 16],
+    recovered: Recovered,
+    /// Why nothing can be written any more, once it is so.
+    ended: OnceLock<String>,
+    // Each guards itself: see the module.
+    writer: Arc<Mutex<Writer>>,
+    leader: Mutex<Leader>,
+    heads: Mutex<Heads>,
+    view: RwLock<Arc<View>>,
+}
 
-    /// A heap page.
-    fn bytes(&self, index: usize) -> &[u8];
+impl Pager {
+    /// Begins a read transaction: pins the visible root.
+    pub(crate) fn begin_read(&self) -> Result<ReadSnapshot> {
+        ReadSnapshot::begin(&self.base, |pages| self.view(pages))
+    }
 
-    /// A heap page to change, and a buffer to do it with.
-    fn bytes_mut(&mut self, index: usize) -> (&mut [u8], &mut Vec<u8>);
+    /// Begins a write transaction with the writer lock.
+    pub(crate) fn begin_write(self: &Arc<Pager>, mut writer: WriterGuard) -> Result<Txn> {
+        self.check_writable()?;
+        self.check_len()?;
+        self.cut_file(&mut writer, &self.head())?;
+        Ok(Txn::new(Arc::clone(self), writer))
+    }
 
-    /// A page buffer of the right length; its content is whatever it is.
-    fn buffer(&mut self) -> Box<[u8]>;
+    /// What opening found.
+    pub(crate) fn recovered(&self) -> Recovered {
+        self.recovered
+    }
 
-    /// Gives a buffer back.
-    fn recycle(&mut self, buffer: Box<[u8]>);
+    pub(crate) fn page_size(&self) -> usize {
+        self.base.page_size
+    }
 
-    /// Makes `buffer` a heap page; its index.
-    fn adopt(&mut self, buffer: Box<[u8]>) -> usize;
+    pub(crate) fn storage(&self) -> &Storage {
+        &self.base.storage
+    }
 
-    /// Takes the bytes of the page that `child` names out of the tree: from the heap, or copied and freed.
-    fn take(&mut self, child: &Child, level: u8) -> Result<Box<[u8]>>;
+    /// Pages of the newest commit's file.
+    pub(crate) fn page_count(&self) -> u64 {
+        self.head().root.page_count
+    }
 
-    /// Frees the page that `child` names, unread.
-    fn drop_page(&mut self, child: &Child);
+    /// Pages of the newest commit that are not free or pending, and some for the next commit. O(extents).
+    pub(crate) fn live_pages(&self) -> Result<u64> {
+        let snapshot = self.begin_read()?;
+        let unused: u64 = snapshot.survey()?.extents.iter().map(|extent| extent.len).sum();
+        Ok(snapshot.pages().root().page_count - unused)
+    }
 
-    /// Stores a value outside the leaf.
-    fn put_run(&mut self, value: &[u8]) -> Result<OverflowRef>;
+    /// Gives the end of the file that is free back to the file system, if no snapshot can look there.
+    pub(crate) fn cut(&self) -> Result<()> {
+        let mut writer = self.lock_writer();
+        self.cut_file(&mut writer, &self.head())
+    }
 
-    /// Frees a value outside the leaf.
-    fn drop_run(&mut self, run: &OverflowRef);
+    /// The durable transaction's number.
+    pub(crate) fn durable(&self) -> u64 {
+        self.base.shared.durable().0
+    }
+
+    /// The pages of the meta pages and the head record.
+    pub(crate) fn header_pages(&self) -> [u64; 3] {
+        header_pages(self.base.page_size)
+    }
+
+    /// A mapping with room for `pages` pages; a new one if the current has not.
+    pub(super) fn view(&self, pages: u64) -> Result<Arc<View>> {
+        let current = Arc::clone(&self.view.read());
+        if current.capacity() >= pages {
+            return Ok(current);
+        }
+        let mut view = self.view.write();
+        if view.capacity() < pages {
+            self.check_len()?;
+            *view = Arc::new(map(&self.base, &self.config)?);
+        }
+        Ok(Arc::clone(&view))
+    }
+
+    /// The file holds the pages of the head: else somebody else has cut it.
+    fn check_len(&self) -> Result<()> {
+        let expected = self.head().root.page_count * self.base.page_size as u64;
+        let found = self.base.storage.len()?;
+        if found < expected {
+            let path = self.base.storage.path().to_owned();
+            return Err(Error::Truncated { path, expected, found });
+        }
+        Ok(())
+    }
+
+    /// Whether writing is still possible.
+    pub(super) fn check_writable(&self) -> Result<()> {
+        if self.base.storage.access() == Access::ReadOnly {
+            return Err(Error::ReadOnly);
+        }
+        match self.ended.get() {
+            Some(reason) => Err(Error::WritingEnded { reason: reason.clone() }),
+            None => Ok(()),
+        }
+    }
+
+    /// After a failed write or sync: what the disk holds is unknown, and nothing more is written.
+    pub(super) fn end_writing(&self, error: &Error) {
+        // The first failure is the one to tell of.
+        let _ = self.ended.set(error.to_string());
+    }
+}
+
+/// Maps the file.
+fn map(base: &Arc<Base>, config: &Config) -> Result<View> {
+    let advice = match config.advice {
+        Advice::Normal => crate::storage::Advice::Normal,
+        Advice::Random => crate::storage::Advice::Random,
+        Advice::Sequential => crate::storage::Advice::Sequential,
+        Advice::WillNeed => crate::storage::Advice::WillNeed,
+        Advice::HugePages => crate::storage::Advice::HugePages,
+    };
+    let mapping = base.storage.map(config.reserve(base.storage.len()?), advice)?;
+    Ok(View::new(Arc::clone(base), mapping))
 }

@@ -174,7 +174,8 @@ impl Shared {
         // The roots are read before the slots; pairs with the fence in `begin_read`.
         fence(Ordering::SeqCst);
         let chunk_count = self.chunk_count.load(Ordering::SeqCst);
-        for slot in self.chunks[..chunk_count].iter().filter_map(OnceLock::get).flat_map(|chunk| chunk.iter()) {
+        for slot in self.chunks[..chunk_count].iter().filter_map(OnceLock::get).flat_map(|chunk| chunk.iter())
+        {
             // Acquire: pairs with `end_read`: what the reader read was read before its pages are written.
             pins.push(slot.0.load(Ordering::Acquire));
         }
@@ -187,7 +188,8 @@ impl Shared {
     /// How many slots are claimed.
     pub(super) fn readers(&self) -> usize {
         let chunk_count = self.chunk_count.load(Ordering::SeqCst);
-        let slots = self.chunks[..chunk_count].iter().filter_map(OnceLock::get).flat_map(|chunk| chunk.iter());
+        let slots =
+            self.chunks[..chunk_count].iter().filter_map(OnceLock::get).flat_map(|chunk| chunk.iter());
         slots.filter(|slot| slot.0.load(Ordering::Acquire) != NO_READER).count()
     }
 

@@ -8,9 +8,9 @@
 
 use std::sync::Arc;
 
+use super::Pages;
 use super::checked::Checked;
 use super::shared::{Shared, SlotIndex};
-use super::Pages;
 use crate::error::{Error, Result};
 use crate::page::{self, Child, Expected, OverflowRef, Page, PageId, Root, Seed, index, run_pages};
 use crate::storage::{Lock, Mapping, Storage};
@@ -78,6 +78,13 @@ impl Snapshot {
         Snapshot { end: root.page_count.min(view.capacity()), view, root }
     }
 
+    /// The pages of the head, for the one who holds the writer lock: as long as that is held, nobody moves the head
+    /// on, and the head is pinned.
+    pub(super) fn of_head(view: Arc<View>, root: Root) -> Snapshot {
+        // SAFETY: the head is pinned while the writer lock is held, which callers do; the file holds its pages.
+        unsafe { Snapshot::new(view, root) }
+    }
+
     /// Takes in pages up to `end` that the same write transaction wrote, through `view`, which maps them.
     pub(super) fn extend(&mut self, view: Arc<View>, end: u64) {
         self.end = end.min(view.capacity());
@@ -119,6 +126,11 @@ impl Snapshot {
         }
         self.view.checked.set(run.page(), run.birth);
         Ok(())
+    }
+
+    /// Bytes of such a page.
+    pub(super) fn raw_len(&self) -> usize {
+        self.view.base.page_size
     }
 
     /// The bytes of a page of another kind than the tree's, unchecked.

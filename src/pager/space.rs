@@ -89,7 +89,8 @@ impl Space {
 
     /// Frees what hung on roots that are not pinned any more; `pins` ascend.
     pub(super) fn release(&mut self, pins: &[TxnId]) {
-        let gone: Vec<TxnId> = self.held.keys().filter(|root| pins.binary_search(root).is_err()).copied().collect();
+        let gone: Vec<TxnId> =
+            self.held.keys().filter(|root| pins.binary_search(root).is_err()).copied().collect();
         for root in gone {
             for start in self.held.remove(&root).unwrap_or_default().starts {
                 if let Some(extent) = self.pending.remove(&start) {
@@ -133,6 +134,13 @@ impl Space {
         }?;
         self.free.take(start, want);
         Some(start)
+    }
+
+    /// Whether page `page` is free or pending.
+    pub(super) fn contains(&self, page: u64) -> bool {
+        let mut found = BTreeSet::new();
+        self.state_of(&Extent::free(page, 1), &mut found);
+        !found.is_empty()
     }
 
     /// The free pages right before page `end`.

@@ -17,7 +17,7 @@ use super::txn::{Ids, Txn};
 use super::{Pages, PagesMut};
 use crate::error::{Error, Result};
 use crate::page::{
-    self, Child, DIRTY, Extent, HAS_OVERFLOW, LeafValue, OverflowRef, PAGE_ID_MASK, Page, PageId, PageMut, TreeRoot,
+    self, Child, DIRTY, Extent, HAS_OVERFLOW, LeafValue, OverflowRef, PAGE_ID_MASK, Page, PageMut, TreeRoot,
     TxnId, index, run_pages,
 };
 
@@ -55,7 +55,8 @@ pub(super) struct Sealed {
 }
 
 impl WriteSet {
-    pub(super) fn new(txn: Arc<Mutex<Txn>>) -> WriteSet {
+    /// No changes yet to a tree of the transaction's head root.
+    pub(crate) fn new(txn: Arc<Mutex<Txn>>) -> WriteSet {
         let (id, snapshot, heap_bytes) = {
             let txn = txn.lock();
             (txn.id(), txn.snapshot(), txn.heap_bytes())
@@ -87,14 +88,26 @@ impl WriteSet {
     }
 
     /// Gives every heap page of the tree a number from `ids` and moves it to `sealed`.
-    pub(super) fn seal(&mut self, root: &mut TreeRoot, ids: &mut Ids<'_>, sealed: &mut Sealed) -> Result<()> {
-        root.child = self.seal_page(root.child, ids, sealed)?;
+    pub(super) fn seal(
+        &mut self,
+        root: &mut TreeRoot,
+        txn: &mut Txn,
+        ids: &mut Ids,
+        sealed: &mut Sealed,
+    ) -> Result<()> {
+        root.child = self.seal_page(root.child, txn, ids, sealed)?;
         debug_assert_eq!(self.unsealed_pages(), 0, "every heap page is in the tree");
         Ok(())
     }
 
     /// Children first, so that they lie before their parent and in the order of keys.
-    fn seal_page(&mut self, child: Child, ids: &mut Ids<'_>, sealed: &mut Sealed) -> Result<Child> {
+    fn seal_page(
+        &mut self,
+        child: Child,
+        txn: &mut Txn,
+        ids: &mut Ids,
+        sealed: &mut Sealed,
+    ) -> Result<Child> {
         let Some(mut bytes) = child.dirty().and_then(|index| self.release(index)) else {
             return Ok(child);
         };
@@ -103,21 +116,28 @@ impl WriteSet {
             for i in 0..page.len() {
                 let below = Page::new(&bytes).child(i);
                 if below.dirty().is_some() {
-                    let below = self.seal_page(below, ids, sealed)?;
+                    let below = self.seal_page(below, txn, ids, sealed)?;
                     PageMut::new(&mut bytes).set_child(i, &below);
                 }
             }
         } else if child.has_overflow() {
-            self.seal_runs(&mut bytes, ids, sealed)?;
+            self.seal_runs(&mut bytes, txn, ids, sealed)?;
         }
-        let id = ids.next_page()?;
-        page::finalize(&mut bytes, id, self.id, ids.seed(), &mut self.scratch);
+        let id = ids.next_page(txn)?;
+        let seed = self.snapshot.view.base.seed;
+        page::finalize(&mut bytes, id, self.id, seed, &mut self.scratch);
         sealed.pages.push((id.0, bytes));
         Ok(Child { word: id.0 | child.word & HAS_OVERFLOW, birth: self.id, count: child.count })
     }
 
     /// Gives the values of a leaf that have no place in the file one.
-    fn seal_runs(&mut self, leaf: &mut [u8], ids: &mut Ids<'_>, sealed: &mut Sealed) -> Result<()> {
+    fn seal_runs(
+        &mut self,
+        leaf: &mut [u8],
+        txn: &mut Txn,
+        ids: &mut Ids,
+        sealed: &mut Sealed,
+    ) -> Result<()> {
         for i in 0..Page::new(leaf).len() {
             let LeafValue::Overflow(run) = Page::new(leaf).value(i) else { continue };
             if run.word & DIRTY == 0 {
@@ -125,7 +145,7 @@ impl WriteSet {
             }
             let Some(bytes) = self.release_run(&run) else { continue };
             let pages = run_pages(u64::from(run.len), self.page_size());
-            let id = ids.next_run(pages)?;
+            let id = ids.next_run(pages, txn)?;
             let run = OverflowRef { word: id.0, ..run };
             PageMut::new(leaf).overwrite_tail(i, 0, &run.encode());
             sealed.pages.push((id.0, bytes));
@@ -155,11 +175,10 @@ impl WriteSet {
                 break;
             }
             let below = Page::new(self.bytes(root_index)).child(i);
-            let below = self.seal_page(below, &mut ids, &mut sealed)?;
+            let below = self.seal_page(below, &mut txn, &mut ids, &mut sealed)?;
             PageMut::new(self.bytes_mut(root_index).0).set_child(i, &below);
         }
-        let rest = ids.finish();
-        txn.give_back(rest);
+        txn.give_back(ids.finish());
         let (view, end) = txn.spill(&mut sealed)?;
         self.snapshot.extend(view, end);
         for (_, buffer) in sealed.pages {
@@ -333,9 +352,4 @@ impl Drop for WriteSet {
         let heap = self.pages.iter().chain(&self.runs).flatten().map(|bytes| bytes.len()).sum();
         self.heap_bytes.fetch_sub(heap, Ordering::Relaxed);
     }
-}
-
-/// A page number as a child's word has it.
-pub(super) fn page_id(word: u64) -> PageId {
-    PageId(word & PAGE_ID_MASK)
 }

@@ -6,8 +6,6 @@
 //! - Writes go through the descriptor, never through the mapping: so a full disk is an error, not a signal.
 //! - Unsafe code stands in `map` (slices of the mapping) and `sys` (system calls), nowhere else.
 
-#![cfg_attr(not(test), expect(dead_code, reason = "the pager, which uses it, is not there yet"))]
-
 mod file;
 mod lock;
 mod map;

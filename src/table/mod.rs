@@ -148,13 +148,11 @@ impl<K, V> fmt::Debug for DynTable<K, V> {
 }
 
 /// The names that a table of these types has in the catalog: key type, value type.
-#[cfg_attr(not(test), expect(dead_code, reason = "used where a table is opened"))]
 pub(crate) fn type_names<K: Key, V: Value>() -> (String, String) {
     (K::NAME.to_string(), V::NAME.to_string())
 }
 
 /// Whether a table recorded with these names holds these types. Allocates nothing.
-#[cfg_attr(not(test), expect(dead_code, reason = "used where a table is opened"))]
 pub(crate) fn type_names_match<K: Key, V: Value>(key_type: &str, value_type: &str) -> bool {
     K::NAME.is(key_type) && V::NAME.is(value_type)
 }

@@ -21,7 +21,6 @@ pub struct ReadTable<'tx, K, V> {
 }
 
 impl<'tx, K: Key, V: Value> ReadTable<'tx, K, V> {
-    #[cfg_attr(not(test), expect(dead_code, reason = "used where a table is opened"))]
     pub(crate) fn new(raw: Option<RawTable<'tx>>) -> Self {
         ReadTable { raw, types: PhantomData }
     }

@@ -22,7 +22,6 @@ pub struct TableMut<'tx, K, V> {
 }
 
 impl<'tx, K: Key, V: Value> TableMut<'tx, K, V> {
-    #[cfg_attr(not(test), expect(dead_code, reason = "used where a table is opened"))]
     pub(crate) fn new(raw: RawTableMut<'tx>) -> Self {
         TableMut { raw, types: PhantomData }
     }

@@ -1,2 +1,93 @@
-//! The `folio` tool.
-fn main() {}
+//! The `folio` tool: loads, prints, changes and inspects Folio databases from the command line.
+//!
+//! One file per command, over the library's public face only. Guarantees: results go to standard output and
+//! nothing else does; errors go to standard error as `folio: <message>`; the exit code is 0, 1 for an error
+//! and 2 for wrong usage; a reader of standard output that goes away ends the tool quietly with exit code 0.
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+mod check;
+mod column;
+mod compact;
+mod count;
+mod del;
+mod dump;
+mod failure;
+mod get;
+mod key_range;
+mod load;
+mod open;
+mod output;
+mod progress;
+mod put;
+mod scan;
+mod stat;
+mod tables;
+
+use failure::Failure;
+
+/// Loads, prints, changes and inspects Folio databases.
+///
+/// A Folio database is one file. Commands that read never create or change anything. Keys and values are
+/// written as the types recorded with their table; bytes that are not text are escaped as \t \n \r \\ \xHH,
+/// and may be given that way.
+#[derive(Debug, Parser)]
+#[command(name = "folio", version, max_term_width = 100, after_help = EXIT_CODES)]
+struct Tool {
+    #[command(subcommand)]
+    command: Command,
+}
+
+const EXIT_CODES: &str = "\
+Exit codes: 0, 1 for an error (a missing key and a fault found by check among them), 2 for wrong usage.
+
+No other program may write to a database file or truncate it while folio has it open.";
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Load(load::Load),
+    Dump(dump::Dump),
+    Scan(scan::Scan),
+    Get(get::Get),
+    Put(put::Put),
+    Del(del::Del),
+    Count(count::Count),
+    Tables(tables::Tables),
+    Stat(stat::Stat),
+    Check(check::Check),
+    Compact(compact::Compact),
+}
+
+fn main() -> ExitCode {
+    let outcome = match Tool::try_parse() {
+        Ok(tool) => run(tool.command),
+        // Help and the version are asked for, and go to standard output.
+        Err(error) if !error.use_stderr() => error.print().map_err(Failure::Output),
+        Err(error) => {
+            let text = error.render().to_string();
+            Err(Failure::Usage(text.strip_prefix("error: ").unwrap_or(&text).trim_end().to_owned()))
+        }
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => failure.report(),
+    }
+}
+
+fn run(command: Command) -> Result<(), Failure> {
+    match command {
+        Command::Load(load) => load.run(),
+        Command::Dump(dump) => dump.run(),
+        Command::Scan(scan) => scan.run(),
+        Command::Get(get) => get.run(),
+        Command::Put(put) => put.run(),
+        Command::Del(del) => del.run(),
+        Command::Count(count) => count.run(),
+        Command::Tables(tables) => tables.run(),
+        Command::Stat(stat) => stat.run(),
+        Command::Check(check) => check.run(),
+        Command::Compact(compact) => compact.run(),
+    }
+}

@@ -1,0 +1,66 @@
+//! The tree of tables: from a table's name to its root and its types.
+
+use crate::btree::{self, Bounds, Range};
+use crate::error::{Error, Result};
+use crate::page::{TABLE_ROOT_AT, TableRecord, TreeRoot, is_inline};
+use crate::pager::{Pages, PagesMut};
+
+const EVERYTHING: Bounds<'static> = (std::ops::Bound::Unbounded, std::ops::Bound::Unbounded);
+
+/// The record of the table `name`.
+pub(crate) fn find<P: Pages>(pages: &P, root: &TreeRoot, name: &str) -> Result<Option<TableRecord>> {
+    let bytes = btree::get(pages, root, name.as_bytes())?;
+    bytes.map(|bytes| TableRecord::decode(bytes, root.child.page())).transpose()
+}
+
+/// Every table, by name.
+pub(crate) fn list<P: Pages>(pages: &P, root: &TreeRoot) -> Result<Vec<(String, TableRecord)>> {
+    let mut range = Range::new(pages, root, &EVERYTHING);
+    let mut tables = Vec::new();
+    while let Some(entry) = range.next_entry() {
+        let (name, bytes) = entry?;
+        let page = root.child.page();
+        let name = String::from_utf8(name.into_owned())
+            .map_err(|_| Error::corrupted(page.0, "name of a table", "UTF-8", "other bytes"))?;
+        tables.push((name, TableRecord::decode(bytes, page)?));
+    }
+    Ok(tables)
+}
+
+/// Whether a table can have this name and these types: its record stands in its leaf.
+pub(crate) fn check_name(name: &str, record: &TableRecord, page_size: usize) -> Result<()> {
+    let fault = |reason| Err(Error::TableName { name: name.to_owned(), reason });
+    let types = record.key_type.len().max(record.value_type.len());
+    if name.is_empty() {
+        fault("it is empty")
+    } else if types > usize::from(u16::MAX) || !is_inline(name.len(), record.encode().len(), page_size) {
+        fault("it and the names of its types are too long for a page")
+    } else {
+        Ok(())
+    }
+}
+
+/// Adds or replaces the record of a table.
+pub(crate) fn store<P: PagesMut>(
+    pages: &mut P,
+    root: &mut TreeRoot,
+    name: &str,
+    record: &TableRecord,
+) -> Result<()> {
+    btree::insert(pages, root, name.as_bytes(), &record.encode()).map(|_| ())
+}
+
+/// Overwrites the root in a record that was stored in the same transaction.
+pub(crate) fn store_root<P: PagesMut>(
+    pages: &mut P,
+    root: &mut TreeRoot,
+    name: &str,
+    table: &TreeRoot,
+) -> Result<()> {
+    btree::overwrite(pages, root, name.as_bytes(), TABLE_ROOT_AT, &table.encode())
+}
+
+/// Removes the record of a table.
+pub(crate) fn remove<P: PagesMut>(pages: &mut P, root: &mut TreeRoot, name: &str) -> Result<bool> {
+    btree::remove(pages, root, name.as_bytes())
+}

@@ -1,0 +1,154 @@
+//! Lines of several files one after the other, and the format in which each of them is a key.
+
+use std::fs::{self, File};
+use std::io::{self, BufRead, BufReader};
+use std::path::{Path, PathBuf};
+
+use super::{Entry, Source};
+use crate::column::Column;
+use crate::failure::Failure;
+
+const BUFFER: usize = 1 << 20;
+
+/// Fails for the first input that does not exist or cannot be opened, so that nothing is created before.
+pub(super) fn check_inputs(inputs: &[PathBuf]) -> Result<(), Failure> {
+    for path in inputs.iter().filter(|path| !is_stdin(path)) {
+        let opened = fs::metadata(path).and_then(|found| match found.is_file() {
+            true => File::open(path).map(drop),
+            false => Ok(()),
+        });
+        opened.map_err(|source| Failure::Input { name: path.display().to_string(), source })?;
+    }
+    Ok(())
+}
+
+pub(super) fn is_stdin(path: &Path) -> bool {
+    path.as_os_str() == "-"
+}
+
+/// The lines of files, without their ends.
+pub(super) struct Lines {
+    /// Still to be read, last first.
+    waiting: Vec<PathBuf>,
+    current: Option<Box<dyn BufRead>>,
+    name: String,
+    line: Vec<u8>,
+    number: u64,
+    bytes_read: u64,
+    bytes_total: Option<u64>,
+}
+
+impl Lines {
+    pub(super) fn new(inputs: &[PathBuf]) -> Self {
+        let mut waiting = inputs.to_vec();
+        if waiting.is_empty() {
+            waiting.push(PathBuf::from("-"));
+        }
+        waiting.reverse();
+        let size =
+            |path: &PathBuf| fs::metadata(path).ok().filter(fs::Metadata::is_file).map(|found| found.len());
+        let bytes_total = waiting.iter().map(size).sum();
+        let (name, line) = (String::new(), Vec::new());
+        Lines { waiting, current: None, name, line, number: 0, bytes_read: 0, bytes_total }
+    }
+
+    /// Reads the next line; false if there is none. It is then in [`Lines::line`].
+    pub(super) fn advance(&mut self) -> Result<bool, Failure> {
+        loop {
+            let reader = match &mut self.current {
+                Some(reader) => reader,
+                None => {
+                    let Some(path) = self.waiting.pop() else { return Ok(false) };
+                    let (reader, name) = open(&path)?;
+                    (self.name, self.number) = (name, 0);
+                    self.current.insert(reader)
+                }
+            };
+            self.line.clear();
+            let len = reader
+                .read_until(b'\n', &mut self.line)
+                .map_err(|source| Failure::Input { name: self.name.clone(), source })?;
+            if len == 0 {
+                self.current = None;
+                continue;
+            }
+            self.bytes_read += len as u64;
+            self.number += 1;
+            if self.line.pop_if(|byte| *byte == b'\n').is_some() {
+                self.line.pop_if(|byte| *byte == b'\r');
+            }
+            return Ok(true);
+        }
+    }
+
+    pub(super) fn line(&self) -> &[u8] {
+        &self.line
+    }
+
+    /// A failure of the line just read.
+    pub(super) fn fault(&self, reason: &str) -> Failure {
+        Failure::Message(format!("{}: {reason}", self.place()))
+    }
+
+    pub(super) fn place(&self) -> String {
+        format!("{}:{}", self.name, self.number)
+    }
+
+    pub(super) fn bytes_read(&self) -> u64 {
+        self.bytes_read
+    }
+
+    pub(super) fn bytes_total(&self) -> Option<u64> {
+        self.bytes_total
+    }
+}
+
+fn open(path: &Path) -> Result<(Box<dyn BufRead>, String), Failure> {
+    if is_stdin(path) {
+        return Ok((Box::new(BufReader::with_capacity(BUFFER, io::stdin())), "standard input".to_owned()));
+    }
+    let name = path.display().to_string();
+    match File::open(path) {
+        Ok(file) => Ok((Box::new(BufReader::with_capacity(BUFFER, file)), name)),
+        Err(source) => Err(Failure::Input { name, source }),
+    }
+}
+
+/// Each line is a key. The value is empty.
+pub(super) struct KeyLines {
+    lines: Lines,
+    keys: Column,
+    values: Column,
+    key: Vec<u8>,
+    value: Vec<u8>,
+}
+
+impl KeyLines {
+    pub(super) fn new(lines: Lines, keys: Column, values: Column) -> Self {
+        KeyLines { lines, keys, values, key: Vec::new(), value: Vec::new() }
+    }
+}
+
+impl Source for KeyLines {
+    fn next(&mut self) -> Result<Option<Entry<'_>>, Failure> {
+        if !self.lines.advance()? {
+            return Ok(None);
+        }
+        let lines = &self.lines;
+        let key = self.keys.parse_plain(lines.line(), &mut self.key).map_err(|e| lines.fault(&e))?;
+        let value = self.values.parse_plain(b"", &mut self.value).map_err(|e| lines.fault(&e))?;
+        Ok(Some((key, value)))
+    }
+
+    fn place(&self) -> String {
+        self.lines.place()
+    }
+
+    fn bytes_read(&self) -> u64 {
+        self.lines.bytes_read()
+    }
+
+    fn bytes_total(&self) -> Option<u64> {
+        self.lines.bytes_total()
+    }
+}

@@ -1,0 +1,221 @@
+//! `folio load`: entries from files or standard input into a table.
+//!
+//! Entries are read one at a time into memory that is used again, and given to the engine at once: the tool's
+//! own memory is the longest entry. Each batch is one transaction, so what an error leaves is whole batches.
+
+use std::io::Write;
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use clap::{Args, ValueEnum, value_parser};
+use folio::{Database, Durability, RawTableMut};
+
+use crate::column::Column;
+use crate::failure::{Failure, chain};
+use crate::output::{grouped, plural};
+use crate::progress::Progress;
+use crate::{open, output};
+
+mod files;
+mod jsonl;
+mod lines;
+mod table_args;
+mod tsv;
+
+pub(crate) use table_args::TableArgs;
+
+/// Load entries from files or standard input into a table
+///
+/// The database and the table are created if they do not exist. An entry whose
+/// key is in the table takes its place. An error names the file and the line;
+/// nothing of the batch it is in is committed.
+///
+/// Formats:
+///   tsv    A line is a key, a tab and a value, with the escapes
+///          \t \n \r \\ \xHH. The value is all of the rest, tabs included.
+///   jsonl  A line is {"key":..,"value":..}: strings, or numbers and truth
+///          values for such types. "key_hex" and "value_hex" take
+///          hexadecimal digits instead.
+///   lines  A line is a key as it stands, without escapes. Its value is empty.
+///   files  Every file below the given folders: its path is the key, its
+///          content the value. Links are not followed.
+///
+/// Lines end with a line feed, or with a carriage return and a line feed.
+#[derive(Debug, Args)]
+#[command(verbatim_doc_comment, after_help = EXAMPLES)]
+pub(crate) struct Load {
+    /// The database file
+    db: PathBuf,
+    /// The table's name
+    table: String,
+    /// What to read; nothing or - is standard input
+    #[arg(value_name = "FILE")]
+    inputs: Vec<PathBuf>,
+    /// How the entries are written
+    #[arg(long, value_enum, default_value_t = Format::Tsv)]
+    format: Format,
+    /// Entries per transaction
+    #[arg(long, value_name = "N", default_value_t = 1_000_000, value_parser = value_parser!(u64).range(1..))]
+    batch: u64,
+    /// Whether each batch waits for the disk, or only the last
+    #[arg(long, value_enum, default_value_t = Level::Immediate)]
+    durability: Level,
+    #[command(flatten)]
+    new: TableArgs,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  folio load words.folio words words.tsv
+  folio load tree.folio files src --format files";
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Format {
+    Tsv,
+    Jsonl,
+    Lines,
+    Files,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Level {
+    /// On the disk when its commit returns
+    Immediate,
+    /// In the system's memory until the load has ended
+    Buffered,
+}
+
+/// Where entries come from, one at a time.
+trait Source {
+    /// The next entry, which may be looked at until the one after it is asked for.
+    fn next(&mut self) -> Result<Option<Entry<'_>>, Failure>;
+    /// Where the last entry stood: a file, or a file and a line.
+    fn place(&self) -> String;
+    /// Bytes read so far.
+    fn bytes_read(&self) -> u64;
+    /// Bytes that there are to read, if that is known.
+    fn bytes_total(&self) -> Option<u64>;
+}
+
+/// A key and a value.
+type Entry<'a> = (&'a [u8], &'a [u8]);
+
+/// What has been loaded.
+#[derive(Debug, Default)]
+struct Sum {
+    entries: u64,
+    replaced: u64,
+    bytes: u64,
+    committed: u64,
+}
+
+impl Load {
+    pub(crate) fn run(self) -> Result<(), Failure> {
+        self.new.check()?;
+        lines::check_inputs(&self.inputs)?;
+        if self.format == Format::Files {
+            files::check_inputs(&self.inputs)?;
+        }
+        let db = open::or_create(&self.db, self.new.page_size)?;
+        let start = Instant::now();
+        let mut sum = Sum::default();
+        if let Err(failure) = self.load(&db, &mut sum) {
+            let kept = match sum.committed {
+                0 => "nothing was loaded".to_owned(),
+                n => format!("{} of earlier batches stay loaded", plural(n, "entry", "entries")),
+            };
+            return Err(Failure::Message(format!("{} ({kept})", failure.text())));
+        }
+        db.close()?;
+        report(&sum, start.elapsed()).map_err(Failure::Output)
+    }
+
+    /// Loads batch after batch, until the source has no more.
+    fn load(&self, db: &Database, sum: &mut Sum) -> Result<(), Failure> {
+        let mut source: Option<Box<dyn Source>> = None;
+        let mut progress = None;
+        loop {
+            let mut tx = db.begin_write()?;
+            tx.set_durability(match self.durability {
+                Level::Immediate => Durability::Immediate,
+                Level::Buffered => Durability::Buffered,
+            });
+            let more = {
+                let mut table = self.new.open(&tx, &self.table)?;
+                let source = match &mut source {
+                    Some(source) => source,
+                    // The table's own types say how the text is read, and only now they are known.
+                    None => source.insert(self.source(&table)?),
+                };
+                let progress =
+                    progress.get_or_insert_with(|| Progress::of_bytes("loading", source.bytes_total()));
+                fill(&mut table, source.as_mut(), self.batch, sum, progress)?
+            };
+            // The last batch was full, and nothing came after it. (No input at all still makes the table.)
+            if sum.entries == sum.committed && sum.committed > 0 {
+                return Ok(());
+            }
+            tx.commit()?;
+            sum.committed = sum.entries;
+            if !more {
+                return Ok(());
+            }
+        }
+    }
+
+    fn source(&self, table: &RawTableMut<'_>) -> Result<Box<dyn Source>, Failure> {
+        let keys = Column::of_keys(table.key_type());
+        let values = Column::of_values(table.value_type());
+        let lines = || lines::Lines::new(&self.inputs);
+        Ok(match self.format {
+            Format::Tsv => Box::new(tsv::Tsv::new(lines(), keys, values)),
+            Format::Jsonl => Box::new(jsonl::Jsonl::new(lines(), keys, values)),
+            Format::Lines => Box::new(lines::KeyLines::new(lines(), keys, values)),
+            Format::Files => Box::new(files::Files::new(&self.inputs, &self.db, keys, values)?),
+        })
+    }
+}
+
+/// Puts up to `batch` entries into the table. Says whether there may be more.
+fn fill(
+    table: &mut RawTableMut<'_>,
+    source: &mut dyn Source,
+    batch: u64,
+    sum: &mut Sum,
+    progress: &Progress,
+) -> Result<bool, Failure> {
+    for _ in 0..batch {
+        let Some((key, value)) = source.next()? else { return Ok(false) };
+        let len = key.len() as u64 + value.len() as u64;
+        match table.insert(key, value) {
+            Ok(replaced) => sum.replaced += u64::from(replaced),
+            Err(error) => return Err(Failure::Message(format!("{}: {}", source.place(), chain(&error)))),
+        }
+        sum.entries += 1;
+        sum.bytes += len;
+        // Files are few and large, lines many and small.
+        if len > 65_536 || sum.entries.is_multiple_of(1024) {
+            progress.set(source.bytes_read());
+        }
+    }
+    Ok(true)
+}
+
+fn report(sum: &Sum, time: Duration) -> std::io::Result<()> {
+    let seconds = time.as_secs_f64();
+    #[expect(clippy::cast_precision_loss, reason = "a figure for people")]
+    let rate = format!("{:.0}", sum.entries as f64 / seconds.max(1e-6));
+    let replaced = match sum.replaced {
+        0 => String::new(),
+        n => format!(" ({} replaced)", grouped(n)),
+    };
+    let mut out = output::stdout();
+    writeln!(
+        out,
+        "{}{replaced}, {}, {seconds:.3} s, {} entries/s",
+        plural(sum.entries, "entry", "entries"),
+        output::bytes_exactly(sum.bytes),
+        output::grouped_digits(&rate),
+    )?;
+    out.flush()
+}

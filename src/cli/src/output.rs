@@ -1,0 +1,126 @@
+//! Standard output, and how numbers and tables look there.
+
+use std::io::{self, BufWriter, StdoutLock, Write};
+
+/// Standard output, locked and buffered. Commands flush it themselves, so that an error at the end is seen.
+pub(crate) fn stdout() -> BufWriter<StdoutLock<'static>> {
+    BufWriter::with_capacity(128 << 10, io::stdout().lock())
+}
+
+/// `1234567` as `1,234,567`.
+pub(crate) fn grouped(number: u64) -> String {
+    grouped_digits(&number.to_string())
+}
+
+/// The same for digits that were rounded or are too many for a `u64`.
+pub(crate) fn grouped_digits(digits: &str) -> String {
+    let mut text = String::with_capacity(digits.len() + digits.len() / 3);
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+/// `1 entry`, `2,000 entries`.
+pub(crate) fn plural(number: u64, one: &str, more: &str) -> String {
+    format!("{} {}", grouped(number), if number == 1 { one } else { more })
+}
+
+/// Bytes in the largest unit that leaves at least one: `264.0 MiB`, `4 KiB`, `17 B`.
+pub(crate) fn bytes(number: u64) -> String {
+    const UNITS: [&str; 6] = ["KiB", "MiB", "GiB", "TiB", "PiB", "EiB"];
+    let mut whole = number;
+    let mut text = format!("{number} B");
+    for (unit, power) in UNITS.iter().zip(1_u32..) {
+        if whole < 1024 {
+            break;
+        }
+        whole /= 1024;
+        let size = 1_u64 << (10 * power);
+        text = match number % size {
+            0 => format!("{whole} {unit}"),
+            _ => format!("{:.1} {unit}", ratio(number, size)),
+        };
+    }
+    text
+}
+
+/// Bytes for people and exactly: `264 MiB (276,824,064 bytes)`.
+pub(crate) fn bytes_exactly(number: u64) -> String {
+    let exactly = plural(number, "byte", "bytes");
+    if number < 1024 { exactly } else { format!("{} ({exactly})", bytes(number)) }
+}
+
+/// A name that somebody chose, so that it stays on its line.
+pub(crate) fn name(text: &str) -> String {
+    let escaped =
+        |c: char| if c.is_control() || c == '\\' { c.escape_default().collect() } else { c.to_string() };
+    text.chars().map(escaped).collect()
+}
+
+/// `part` of `whole`; 0 where there is no whole.
+#[expect(clippy::cast_precision_loss, reason = "a figure for people, rounded to a few digits")]
+pub(crate) fn ratio(part: u64, whole: u64) -> f64 {
+    if whole == 0 { 0.0 } else { part as f64 / whole as f64 }
+}
+
+/// `0.125` as `12.5 %`.
+pub(crate) fn percent(share: f64) -> String {
+    format!("{:.1} %", share * 100.0)
+}
+
+/// Which side of its column a cell keeps to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Align {
+    Left,
+    Right,
+}
+
+/// Writes rows of cells in columns two blanks apart, without blanks at the end of a line.
+pub(crate) fn columns(out: &mut impl Write, align: &[Align], rows: &[Vec<String>]) -> io::Result<()> {
+    let width_of =
+        |column: usize| rows.iter().filter_map(|row| row.get(column)).map(|c| c.chars().count()).max();
+    let widths: Vec<usize> = (0..align.len()).map(|column| width_of(column).unwrap_or(0)).collect();
+    for row in rows {
+        let mut line = String::new();
+        for ((cell, width), align) in row.iter().zip(&widths).zip(align) {
+            match align {
+                Align::Left => line.push_str(&format!("{cell:<width$}  ")),
+                Align::Right => line.push_str(&format!("{cell:>width$}  ")),
+            }
+        }
+        writeln!(out, "{}", line.trim_end())?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_grouped_in_threes() {
+        let given = [0, 12, 999, 1_000, 12_345, 1_234_567, u64::MAX];
+        let expected = ["0", "12", "999", "1,000", "12,345", "1,234,567", "18,446,744,073,709,551,615"];
+        assert_eq!(given.map(grouped), expected);
+    }
+
+    #[test]
+    fn bytes_take_the_largest_unit() {
+        let given = [0, 17, 1023, 1024, 1536, 4096, 1 << 20, (1 << 20) + 1, 276_824_064, u64::MAX];
+        let expected =
+            ["0 B", "17 B", "1023 B", "1 KiB", "1.5 KiB", "4 KiB", "1 MiB", "1.0 MiB", "264 MiB", "16.0 EiB"];
+        assert_eq!(given.map(bytes), expected);
+    }
+
+    #[test]
+    fn columns_align_and_end_without_blanks() {
+        let mut out = Vec::new();
+        let rows = [vec!["a".to_owned(), "10".to_owned()], vec!["long".to_owned(), "9".to_owned()]];
+        columns(&mut out, &[Align::Left, Align::Right], &rows).unwrap();
+        assert_eq!(String::from_utf8(out).unwrap(), "a     10\nlong   9\n");
+    }
+}

@@ -1,0 +1,172 @@
+//! `folio stat`: what a database file is made of.
+
+use std::io::{self, Write};
+use std::path::PathBuf;
+
+use clap::Args;
+use folio::{Recovery, Stats};
+use serde_json::json;
+
+use crate::failure::Failure;
+use crate::output::Align::{Left, Right};
+use crate::output::{bytes, columns, grouped, percent, ratio};
+use crate::{open, output};
+
+/// Show what a database is made of: its pages by kind, its free space, its tables
+///
+/// Reads the branches of every tree, and the leaves for their fill. `pending` pages are free, but a reader
+/// may still see them; `fill` is the used share of a table's branch and leaf pages.
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  folio stat words.folio")]
+pub(crate) struct Stat {
+    /// The database file
+    db: PathBuf,
+    /// Print one JSON object, sizes in bytes
+    #[arg(long)]
+    json: bool,
+}
+
+impl Stat {
+    pub(crate) fn run(self) -> Result<(), Failure> {
+        let stats = open::for_reading(&self.db)?.stats()?;
+        let mut out = output::stdout();
+        match self.json {
+            true => write_json(&mut out, &stats)?,
+            false => {
+                write_summary(&mut out, &stats)?;
+                write_pages(&mut out, &stats)?;
+                write_tables(&mut out, &stats)?;
+            }
+        }
+        out.flush()?;
+        Ok(())
+    }
+}
+
+fn write_summary(out: &mut impl Write, stats: &Stats) -> io::Result<()> {
+    let path = stats.path.as_ref().map_or("in memory".to_owned(), |path| path.display().to_string());
+    let row = |name: &str, text: String| vec![name.to_owned(), text];
+    let rows = [
+        row("file", path),
+        row("size", output::bytes_exactly(stats.file_bytes)),
+        row("page size", bytes(u64::from(stats.page_size))),
+        row("transaction", format!("{} (durable: {})", grouped(stats.txn), grouped(stats.durable_txn))),
+        row("last end", recovery_text(stats.recovery)),
+    ];
+    columns(out, &[Left, Left], &rows)
+}
+
+fn recovery_text(recovery: Recovery) -> String {
+    match recovery {
+        Recovery::Clean => "clean".to_owned(),
+        Recovery::Recovered { txn, pages_verified, head_adopted } => format!(
+            "unclean: recovered to transaction {}, {} pages verified{}",
+            grouped(txn),
+            grouped(pages_verified),
+            if head_adopted { ", commits that were not durable yet included" } else { "" }
+        ),
+        _ => "of a kind that this version of the tool does not know".to_owned(),
+    }
+}
+
+fn write_pages(out: &mut impl Write, stats: &Stats) -> io::Result<()> {
+    let kinds = [
+        ("header", stats.header_pages),
+        ("branch", stats.branch_pages),
+        ("leaf", stats.leaf_pages),
+        ("overflow", stats.overflow_pages),
+        ("free space log", stats.free_space_pages),
+        ("free", stats.free_pages),
+        ("pending", stats.pending_pages),
+        ("all", stats.pages),
+    ];
+    let mut rows = vec![["pages", "count", "size", "share"].map(str::to_owned).to_vec()];
+    for (kind, pages) in kinds {
+        rows.push(vec![
+            kind.to_owned(),
+            grouped(pages),
+            bytes(pages.saturating_mul(u64::from(stats.page_size))),
+            percent(ratio(pages, stats.pages)),
+        ]);
+    }
+    writeln!(out)?;
+    columns(out, &[Left, Right, Right, Right], &rows)
+}
+
+fn write_tables(out: &mut impl Write, stats: &Stats) -> io::Result<()> {
+    const HEAD: [&str; 11] = [
+        "table",
+        "key",
+        "value",
+        "entries",
+        "depth",
+        "branch",
+        "leaf",
+        "overflow",
+        "key bytes",
+        "value bytes",
+        "fill",
+    ];
+    let mut rows = vec![HEAD.map(str::to_owned).to_vec()];
+    for table in &stats.tables {
+        rows.push(vec![
+            output::name(&table.name),
+            table.key_type.clone(),
+            table.value_type.clone(),
+            grouped(table.entries),
+            table.depth.to_string(),
+            grouped(table.branch_pages),
+            grouped(table.leaf_pages),
+            grouped(table.overflow_pages),
+            bytes(table.key_bytes),
+            bytes(table.value_bytes),
+            percent(table.fill),
+        ]);
+    }
+    writeln!(out)?;
+    let mut align = [Right; HEAD.len()];
+    align[..3].fill(Left);
+    columns(out, &align, &rows)
+}
+
+fn write_json(out: &mut impl Write, stats: &Stats) -> io::Result<()> {
+    let recovery = match stats.recovery {
+        Recovery::Recovered { txn, pages_verified, head_adopted } => {
+            json!({ "txn": txn, "pages_verified": pages_verified, "head_adopted": head_adopted })
+        }
+        _ => serde_json::Value::Null,
+    };
+    let table = |table: &folio::TableStats| {
+        json!({
+            "name": table.name,
+            "key_type": table.key_type,
+            "value_type": table.value_type,
+            "entries": table.entries,
+            "depth": table.depth,
+            "branch_pages": table.branch_pages,
+            "leaf_pages": table.leaf_pages,
+            "overflow_pages": table.overflow_pages,
+            "key_bytes": table.key_bytes,
+            "value_bytes": table.value_bytes,
+            "fill": table.fill,
+        })
+    };
+    let all = json!({
+        "path": stats.path.as_ref().map(|path| path.to_string_lossy()),
+        "file_bytes": stats.file_bytes,
+        "page_size": stats.page_size,
+        "pages": stats.pages,
+        "header_pages": stats.header_pages,
+        "branch_pages": stats.branch_pages,
+        "leaf_pages": stats.leaf_pages,
+        "overflow_pages": stats.overflow_pages,
+        "free_space_pages": stats.free_space_pages,
+        "free_pages": stats.free_pages,
+        "pending_pages": stats.pending_pages,
+        "txn": stats.txn,
+        "durable_txn": stats.durable_txn,
+        "recovered": recovery,
+        "tables": stats.tables.iter().map(table).collect::<Vec<_>>(),
+    });
+    writeln!(out, "{all:#}")
+}

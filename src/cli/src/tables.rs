@@ -1,0 +1,34 @@
+//! `folio tables`: the tables of a database.
+
+use std::io::Write;
+use std::path::PathBuf;
+
+use clap::Args;
+
+use crate::failure::Failure;
+use crate::output::Align::{Left, Right};
+use crate::{open, output};
+
+/// List the tables of a database with their types and numbers of entries
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  folio tables words.folio")]
+pub(crate) struct Tables {
+    /// The database file
+    db: PathBuf,
+}
+
+impl Tables {
+    pub(crate) fn run(self) -> Result<(), Failure> {
+        let db = open::for_reading(&self.db)?;
+        let tables = db.begin_read()?.tables()?;
+        let mut rows = vec![["table", "key", "value", "entries"].map(str::to_owned).to_vec()];
+        for table in tables {
+            let entries = output::grouped(table.entries);
+            rows.push(vec![output::name(&table.name), table.key_type, table.value_type, entries]);
+        }
+        let mut out = output::stdout();
+        output::columns(&mut out, &[Left, Left, Left, Right], &rows)?;
+        out.flush()?;
+        Ok(())
+    }
+}

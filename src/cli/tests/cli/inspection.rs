@@ -1,0 +1,114 @@
+//! Goal: `stat`, `check` and `compact` tell the truth about a file.
+//! Method: a file whose content is known, whole and damaged.
+
+use std::fs;
+
+use serde_json::Value;
+
+use crate::Place;
+
+#[test]
+fn stat_shows_file_pages_and_tables() {
+    let place = Place::with_words();
+    let text = place.run(&["stat", "words.folio"]).succeeds().text();
+    let size = fs::metadata(place.path("words.folio")).unwrap().len();
+    for part in ["words.folio", "4 KiB", "branch", "leaf", "overflow", "free", "pending", "depth", "fill"] {
+        assert!(text.contains(part), "no {part:?} in\n{text}");
+    }
+    let row = text.lines().find(|line| line.starts_with("words ")).expect("a row for the table");
+    let cells: Vec<_> = row.split_whitespace().collect();
+    assert_eq!(cells[..4], ["words", "bytes", "bytes", "5"], "{row}");
+    assert!(row.ends_with(" %"), "{row}");
+    let digits: String = text.lines().find(|line| line.starts_with("size")).unwrap().replace(',', "");
+    assert!(digits.contains(&format!("{size} bytes")), "{size} in {digits}");
+}
+
+#[test]
+fn stat_gives_the_same_as_json() {
+    let place = Place::with_words();
+    let stat: Value =
+        serde_json::from_slice(&place.run(&["stat", "words.folio", "--json"]).succeeds().out).unwrap();
+    assert_eq!(stat["file_bytes"], fs::metadata(place.path("words.folio")).unwrap().len());
+    assert_eq!(stat["page_size"], 4096);
+    assert_eq!(stat["tables"][0]["name"], "words");
+    assert_eq!(stat["tables"][0]["entries"], 5);
+    assert_eq!(stat["tables"][0]["key_bytes"], "bananaappledatecherryblackberry".len());
+    assert_eq!(stat["tables"][0]["value_bytes"], "longa fruitredblack".len());
+    assert!(stat["tables"][0]["depth"].as_u64().unwrap() >= 1);
+    for count in
+        ["pages", "branch_pages", "leaf_pages", "overflow_pages", "free_pages", "pending_pages", "txn"]
+    {
+        assert!(stat[count].is_u64(), "{count} is {}", stat[count]);
+    }
+}
+
+#[test]
+fn stat_of_an_empty_database_works() {
+    let place = Place::with_words();
+    place.run(&["del", "words.folio", "words", "--prefix", ""]).prints("deleted 5 entries\n");
+    let text = place.run(&["stat", "words.folio"]).succeeds().text();
+    assert!(!text.contains("NaN") && !text.contains("inf"), "{text}");
+}
+
+#[test]
+fn a_sound_file_is_ok() {
+    let place = Place::with_words();
+    let text = place.run(&["check", "words.folio"]).succeeds().text();
+    assert!(text.starts_with("ok: ") && text.contains("5 entries") && text.lines().count() == 1, "{text:?}");
+    let report: Value =
+        serde_json::from_slice(&place.run(&["check", "words.folio", "--json"]).succeeds().out).unwrap();
+    assert_eq!(report["ok"], true);
+    assert_eq!(report["faults"], serde_json::json!([]));
+    assert_eq!(report["entries"], 5);
+    assert_eq!(report["tables"], 1);
+}
+
+#[test]
+fn a_changed_byte_is_a_fault_and_exit_code_1() {
+    let place = Place::with_words();
+    place.run(&["put", "words.folio", "words", "needle", "a value that can be found"]).succeeds();
+    let path = place.path("words.folio");
+    let mut bytes = fs::read(&path).unwrap();
+    let needle = b"a value that can be found";
+    let places: Vec<_> =
+        (0..=bytes.len() - needle.len()).filter(|at| bytes[*at..].starts_with(needle)).collect();
+    assert!(!places.is_empty(), "the value stands in the file as it is");
+    for at in places {
+        bytes[at] ^= 1;
+    }
+    fs::write(&path, bytes).unwrap();
+    let run = place.run(&["check", "words.folio"]);
+    assert_eq!((run.code, run.err.as_str()), (Some(1), ""));
+    let text = run.text();
+    assert!(text.contains("page ") && !text.contains("ok"), "{text:?}");
+    let run = place.run(&["check", "words.folio", "--json"]);
+    assert_eq!(run.code, Some(1));
+    let report: Value = serde_json::from_slice(&run.out).unwrap();
+    assert_eq!(report["ok"], false);
+    assert_eq!(report["faults"].as_array().unwrap().len(), text.lines().count(), "a line per fault");
+}
+
+#[test]
+fn a_cut_file_is_an_error() {
+    let place = Place::with_words();
+    let bytes = fs::read(place.path("words.folio")).unwrap();
+    place.write("words.folio", &bytes[..100]);
+    for command in ["tables", "stat", "check", "compact"] {
+        place.run(&[command, "words.folio"]).fails(1, &["words.folio"]);
+    }
+}
+
+#[test]
+fn compact_says_what_it_gained_and_keeps_everything() {
+    let place = Place::new();
+    let lines: String = (0..20_000).map(|n| format!("{n:05}\t{}\n", "x".repeat(100))).collect();
+    place.run_with(&["load", "x.folio", "t"], lines.as_bytes()).succeeds();
+    place.run(&["del", "x.folio", "t", "--from", "00100"]).prints("deleted 19,900 entries\n");
+    let size = || fs::metadata(place.path("x.folio")).unwrap().len();
+    let before = size();
+    let text = place.run(&["compact", "x.folio"]).succeeds().text();
+    assert!(text.contains(" before, ") && text.contains(" after ("), "{text:?}");
+    assert!(size() <= before, "{} after {before}", size());
+    place.run(&["count", "x.folio", "t"]).prints("100\n");
+    assert!(place.run(&["check", "x.folio"]).succeeds().text().starts_with("ok: "));
+}

@@ -1,0 +1,351 @@
+//! `Database`: opening, transactions, and work on the whole file.
+
+#![expect(unsafe_code, reason = "opening a mapped file has a contract that only the caller can keep")]
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::error::{Error, Result};
+use crate::inspect::{self, CheckReport, CompactReport, Progress, Stats};
+use crate::options::OpenOptions;
+use crate::page::is_page_size;
+use crate::pager::{Config, Pager, WriterGuard, format, open};
+use crate::storage::{Access, Storage};
+use crate::transaction::{ReadTransaction, WriteTransaction};
+
+/// Pages that one step of compaction changes, so that it holds up other writers for moments only.
+const STEP_PAGES: usize = 1024;
+
+/// An open database. Cheap to clone; all clones are the same database, and the last one closes it.
+///
+/// ```
+/// use folio::{Database, Table};
+///
+/// const WORDS: Table<&str, u64> = Table::new("words");
+///
+/// let db = Database::in_memory()?;
+/// db.write(|tx| tx.open(WORDS)?.insert("folio", 1))?;
+/// assert_eq!(db.begin_read()?.open(WORDS)?.get("folio")?, Some(1));
+/// # Ok::<(), folio::Error>(())
+/// ```
+#[derive(Debug, Clone)]
+pub struct Database {
+    pager: Arc<Pager>,
+}
+
+impl Database {
+    /// Options for opening a database.
+    pub fn options() -> OpenOptions {
+        OpenOptions::new()
+    }
+
+    /// Opens the database at `path` for reading and writing.
+    ///
+    /// # Safety
+    /// As [`OpenOptions::open`].
+    ///
+    /// # Errors
+    /// As [`OpenOptions::open`]; [`Error::NotFound`] if there is no such file.
+    pub unsafe fn open(path: impl AsRef<Path>) -> Result<Database> {
+        // SAFETY: the caller keeps the same contract.
+        unsafe { Database::options().open(path) }
+    }
+
+    /// Creates a database at `path`, where nothing is yet.
+    ///
+    /// # Safety
+    /// As [`OpenOptions::open`].
+    ///
+    /// # Errors
+    /// As [`OpenOptions::open`]; [`Error::AlreadyExists`] if there is something.
+    pub unsafe fn create(path: impl AsRef<Path>) -> Result<Database> {
+        // SAFETY: the caller keeps the same contract.
+        unsafe { Database::options().create_new(true).open(path) }
+    }
+
+    /// A database in memory, which ends with its last handle and transaction.
+    ///
+    /// # Errors
+    /// [`Error::Io`].
+    pub fn in_memory() -> Result<Database> {
+        Database::options().in_memory()
+    }
+
+    /// A database in a file without a name, in the directory for temporary files.
+    ///
+    /// # Errors
+    /// [`Error::Io`].
+    pub fn temporary() -> Result<Database> {
+        Database::options().temporary()
+    }
+
+    pub(crate) fn open_path(options: &OpenOptions, path: &Path) -> Result<Database> {
+        options.check()?;
+        let access = if options.read_only { Access::ReadOnly } else { Access::ReadWrite };
+        if options.create_new {
+            return Self::open_storage(options, create(options, path)?);
+        }
+        match Storage::open(path, access) {
+            Ok(storage) => Self::open_storage(options, storage),
+            Err(Error::NotFound { .. }) if options.create => {
+                let storage = match create(options, path) {
+                    // Somebody else was faster: theirs is as good.
+                    Err(Error::AlreadyExists { .. }) => Storage::open(path, access)?,
+                    result => result?,
+                };
+                Self::open_storage(options, storage)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    fn open_storage(options: &OpenOptions, storage: Storage) -> Result<Database> {
+        let lock = match storage.access() {
+            Access::ReadWrite => storage.lock_exclusive()?,
+            Access::ReadOnly => storage.lock_shared()?,
+        };
+        Ok(Database { pager: open(storage, Some(lock), Config::new(options))? })
+    }
+
+    pub(crate) fn open_nameless(options: &OpenOptions, storage: Storage) -> Result<Database> {
+        options.check()?;
+        format(&storage, options.page_size as usize)?;
+        Ok(Database { pager: open(storage, None, Config::new(options))? })
+    }
+
+    /// A database over a storage that is one already, or is empty.
+    #[cfg(any(test, feature = "simulation"))]
+    #[cfg_attr(not(test), expect(dead_code, reason = "the door for the simulation's drivers"))]
+    pub(crate) fn over(options: &OpenOptions, storage: Storage) -> Result<Database> {
+        if storage.len()? == 0 {
+            format(&storage, options.page_size as usize)?;
+        }
+        Self::open_storage(options, storage)
+    }
+
+    /// Begins a read transaction: a snapshot of what is committed. Waits for nobody.
+    ///
+    /// # Errors
+    /// [`Error::Io`] or [`Error::Truncated`] where the file had to be mapped anew.
+    pub fn begin_read(&self) -> Result<ReadTransaction> {
+        Ok(ReadTransaction::new(self.pager.begin_read()?))
+    }
+
+    /// Begins a write transaction. Waits for the one that is running.
+    ///
+    /// # Errors
+    /// [`Error::ReadOnly`]; [`Error::WritingEnded`]; [`Error::Truncated`]; [`Error::Io`].
+    pub fn begin_write(&self) -> Result<WriteTransaction> {
+        self.begin(self.pager.lock_writer())
+    }
+
+    /// Begins a write transaction if none is running.
+    ///
+    /// # Errors
+    /// [`Error::WriterBusy`], and as [`begin_write`](Self::begin_write).
+    pub fn try_begin_write(&self) -> Result<WriteTransaction> {
+        self.begin(self.pager.try_lock_writer().ok_or(Error::WriterBusy)?)
+    }
+
+    /// Begins a write transaction; waits no longer than `limit` for the one that is running.
+    ///
+    /// # Errors
+    /// [`Error::WriterBusy`], and as [`begin_write`](Self::begin_write).
+    pub fn begin_write_timeout(&self, limit: Duration) -> Result<WriteTransaction> {
+        self.begin(self.pager.lock_writer_for(limit).ok_or(Error::WriterBusy)?)
+    }
+
+    fn begin(&self, writer: WriterGuard) -> Result<WriteTransaction> {
+        let txn = self.pager.begin_write(writer)?;
+        Ok(WriteTransaction::new(Arc::clone(&self.pager), txn))
+    }
+
+    /// Runs `f` in a read transaction.
+    ///
+    /// # Errors
+    /// As [`begin_read`](Self::begin_read), and what `f` returns; [`Error::aborted`] wraps an error of your own.
+    pub fn read<R>(&self, f: impl FnOnce(&ReadTransaction) -> Result<R>) -> Result<R> {
+        f(&self.begin_read()?)
+    }
+
+    /// Runs `f` in a write transaction: commits if it returns `Ok`, changes nothing if it returns `Err`.
+    ///
+    /// # Errors
+    /// As [`begin_write`](Self::begin_write) and [`WriteTransaction::commit`], and what `f` returns;
+    /// [`Error::aborted`] wraps an error of your own.
+    pub fn write<R>(&self, f: impl FnOnce(&WriteTransaction) -> Result<R>) -> Result<R> {
+        let tx = self.begin_write()?;
+        let result = f(&tx)?;
+        tx.commit()?;
+        Ok(result)
+    }
+
+    /// Makes every commit so far durable.
+    ///
+    /// # Errors
+    /// [`Error::OutcomeUnknown`]; [`Error::WritingEnded`].
+    pub fn sync(&self) -> Result<()> {
+        self.pager.sync_all()
+    }
+
+    /// What the database consists of. O(pages).
+    ///
+    /// # Errors
+    /// [`Error::Corrupted`]: [`check`](Self::check) says more. [`Error::Io`].
+    pub fn stats(&self) -> Result<Stats> {
+        inspect::stats(&self.pager, self.begin_read()?.snapshot())
+    }
+
+    /// Checks the whole file as readers see it: every page is in use once, free or pending, and every page, key,
+    /// count, birth and checksum is what it must be. O(bytes of the file).
+    ///
+    /// # Errors
+    /// [`Error::Io`]. What is wrong with the content is in the report.
+    pub fn check(&self) -> Result<CheckReport> {
+        self.check_with(&mut |_| {})
+    }
+
+    /// [`check`](Self::check), saying now and then how far it is.
+    ///
+    /// # Errors
+    /// As [`check`](Self::check).
+    pub fn check_with(&self, progress: &mut dyn FnMut(Progress)) -> Result<CheckReport> {
+        inspect::check(&self.pager, self.begin_read()?.snapshot(), progress)
+    }
+
+    /// Makes the file smaller: fills pages up, moves them to the beginning, and gives the end back to the file
+    /// system. Works in steps, beside readers and between other write transactions. Pages that a live snapshot
+    /// needs stay where they are.
+    ///
+    /// # Errors
+    /// As [`begin_write`](Self::begin_write) and [`WriteTransaction::commit`]. What was done until then stays.
+    pub fn compact(&self) -> Result<CompactReport> {
+        self.compact_with(&mut |_| {})
+    }
+
+    /// [`compact`](Self::compact), saying after each step how far it is.
+    ///
+    /// # Errors
+    /// As [`compact`](Self::compact).
+    pub fn compact_with(&self, progress: &mut dyn FnMut(Progress)) -> Result<CompactReport> {
+        let bytes_before = self.pager.storage().len()?;
+        let mut work = Compaction { db: self, progress, steps: 0, moved: 0 };
+        work.repack()?;
+        work.relocate()?;
+        let (steps, pages_moved) = (work.steps, work.moved);
+        self.pager.cut()?;
+        Ok(CompactReport { bytes_before, bytes_after: self.pager.storage().len()?, pages_moved, steps })
+    }
+
+    /// Closes the database in good order: everything is durable, and opening it again finds nothing to do. Where
+    /// other clones live, it only makes everything durable. Dropping the last handle does the same, but cannot
+    /// say what went wrong.
+    ///
+    /// # Errors
+    /// [`Error::OutcomeUnknown`]; [`Error::WritingEnded`].
+    pub fn close(self) -> Result<()> {
+        match Arc::try_unwrap(self.pager) {
+            Ok(pager) => pager.close(),
+            Err(shared) => shared.sync_all(),
+        }
+    }
+}
+
+/// Creates the file, whole or not at all.
+fn create(options: &OpenOptions, path: &Path) -> Result<Storage> {
+    if options.read_only {
+        return Err(Error::ReadOnly);
+    }
+    Storage::create(path, |storage| format(storage, options.page_size as usize))
+}
+
+impl OpenOptions {
+    /// Whether the options can be used.
+    fn check(&self) -> Result<()> {
+        let fault = |option, value: String, reason| Err(Error::InvalidOption { option, value, reason });
+        if !is_page_size(u64::from(self.page_size)) {
+            let reason = "it must be a power of two from 4096 to 65536";
+            return fault("page_size", self.page_size.to_string(), reason);
+        }
+        if !(0.0..=4.0).contains(&self.free_ratio) {
+            return fault("free_ratio", self.free_ratio.to_string(), "it must be from 0.0 to 4.0");
+        }
+        Ok(())
+    }
+}
+
+/// A compaction under way.
+struct Compaction<'c> {
+    db: &'c Database,
+    progress: &'c mut dyn FnMut(Progress),
+    steps: u64,
+    moved: u64,
+}
+
+impl Compaction<'_> {
+    /// Runs `change` on every table, in steps: it gets the table's name and where to begin, and says where to go
+    /// on and how many pages it has changed. How many were in all.
+    fn each_table(
+        &mut self,
+        change: impl Fn(&WriteTransaction, &str, &[u8]) -> Result<(Option<Vec<u8>>, u64)>,
+    ) -> Result<u64> {
+        let tables = self.db.begin_read()?.tables()?;
+        let mut moved = 0;
+        for table in tables {
+            let mut from = Some(Vec::new());
+            while let Some(key) = from {
+                let mut tx = self.db.begin_write()?;
+                tx.place_lowest();
+                let (next, pages) = match change(&tx, &table.name, &key) {
+                    // Somebody has dropped the table meanwhile.
+                    Err(Error::NoSuchTable { .. }) => (None, 0),
+                    result => result?,
+                };
+                self.steps += 1;
+                moved += pages;
+                from = next;
+                let total = self.db.pager.page_count();
+                tx.commit()?;
+                (self.progress)(Progress { done: (self.moved + moved).min(total), total });
+            }
+        }
+        self.moved += moved;
+        Ok(moved)
+    }
+
+    /// Fills leaves up.
+    fn repack(&mut self) -> Result<()> {
+        self.each_table(|tx, name, from| tx.open_raw(name)?.repack(from, STEP_PAGES)).map(|_| ())
+    }
+
+    /// Moves what lies behind the place where the file could end, as long as that makes it shorter.
+    fn relocate(&mut self) -> Result<()> {
+        let mut before = u64::MAX;
+        loop {
+            // What the last round has freed is free when its commits are durable: another makes it so.
+            self.touch()?;
+            let end = self.db.pager.page_count();
+            if end >= before {
+                return Ok(());
+            }
+            before = end;
+            let limit = self.db.pager.live_pages()?;
+            let moved =
+                self.each_table(|tx, name, from| tx.open_raw(name)?.relocate(from, limit, STEP_PAGES))?;
+            if moved == 0 {
+                self.touch()?;
+                return Ok(());
+            }
+        }
+    }
+
+    /// A commit that changes nothing but where the catalog and the free-space log are.
+    fn touch(&mut self) -> Result<()> {
+        let mut tx = self.db.begin_write()?;
+        tx.place_lowest();
+        tx.touch()?;
+        self.steps += 1;
+        tx.commit().map(|_| ())
+    }
+}

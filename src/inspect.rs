@@ -1,0 +1,313 @@
+//! The whole of a database: what it consists of, and whether it is what it must be.
+
+use std::fmt;
+use std::path::PathBuf;
+
+use crate::btree::{self, Census, Depth, TreeCensus};
+use crate::catalog;
+use crate::error::{Error, Result};
+use crate::page::TableRecord;
+use crate::pager::{Pager, Pages, ReadSnapshot};
+
+/// How far some long work has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Progress {
+    /// Pages that are done.
+    pub done: u64,
+    /// Pages that there are to do, as far as that is known.
+    pub total: u64,
+}
+
+/// What a database consists of. Sizes are in pages unless the name says bytes.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub struct Stats {
+    /// The file; none for a database without one.
+    pub path: Option<PathBuf>,
+    /// Bytes of the file.
+    pub file_bytes: u64,
+    /// Bytes of a page.
+    pub page_size: u32,
+    /// Pages of the database: below the end of its last one.
+    pub pages: u64,
+    /// The two meta pages and the head record.
+    pub header_pages: u64,
+    /// Branch pages of all tables and the catalog.
+    pub branch_pages: u64,
+    /// Leaf pages of all tables and the catalog.
+    pub leaf_pages: u64,
+    /// Pages of values that lie outside their leaf.
+    pub overflow_pages: u64,
+    /// Pages that say which pages are free.
+    pub free_space_pages: u64,
+    /// Pages that can be reused now.
+    pub free_pages: u64,
+    /// Pages that were freed and that a live snapshot, or the durable state, still needs.
+    pub pending_pages: u64,
+    /// The transaction that readers see.
+    pub txn: u64,
+    /// The transaction that a loss of power leaves.
+    pub durable_txn: u64,
+    /// What opening the database found.
+    pub recovery: Recovery,
+    /// Every table, by name.
+    pub tables: Vec<TableStats>,
+}
+
+/// What a table consists of.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub struct TableStats {
+    /// Its name.
+    pub name: String,
+    /// The name of the type of its keys.
+    pub key_type: String,
+    /// The name of the type of its values.
+    pub value_type: String,
+    /// How many entries it has.
+    pub entries: u64,
+    /// Levels of its tree; an empty table has none.
+    pub depth: u32,
+    /// Its branch pages.
+    pub branch_pages: u64,
+    /// Its leaf pages.
+    pub leaf_pages: u64,
+    /// Pages of its values that lie outside their leaf.
+    pub overflow_pages: u64,
+    /// Bytes of all keys.
+    pub key_bytes: u64,
+    /// Bytes of all values.
+    pub value_bytes: u64,
+    /// The share of its branch and leaf pages that is in use, from 0 to 1.
+    pub fill: f64,
+}
+
+/// What opening a database found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Recovery {
+    /// It had been closed in good order.
+    Clean,
+    /// It had not: the process or the system had ended.
+    Recovered {
+        /// Whether the newest meta page did not verify, and the commit before it was taken.
+        fell_back: bool,
+        /// Pages that were read to verify the last commits.
+        pages_verified: u64,
+        /// Whether buffered commits behind the last durable one were found whole.
+        head_adopted: bool,
+    },
+}
+
+/// What the whole-file check found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct CheckReport {
+    /// Everything that is not as it must be; empty for a sound file.
+    pub faults: Vec<Fault>,
+    /// Pages that were looked at.
+    pub pages: u64,
+    /// Entries of all tables.
+    pub entries: u64,
+    /// Tables.
+    pub tables: u64,
+    /// Pages that can be reused now.
+    pub free_pages: u64,
+    /// Pages that were freed and are still needed.
+    pub pending_pages: u64,
+}
+
+impl CheckReport {
+    /// Whether nothing is wrong.
+    pub fn is_ok(&self) -> bool {
+        self.faults.is_empty()
+    }
+}
+
+/// One thing that is not as it must be.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Fault {
+    /// The page.
+    pub page: Option<u64>,
+    /// The table that it belongs to.
+    pub table: Option<String>,
+    /// What is wrong.
+    pub what: String,
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(table) = &self.table {
+            write!(f, "table {table:?}: ")?;
+        }
+        match self.page {
+            // The errors of single pages name the page themselves.
+            Some(_) if self.what.starts_with("page ") => f.write_str(&self.what),
+            Some(page) => write!(f, "page {page}: {}", self.what),
+            None => f.write_str(&self.what),
+        }
+    }
+}
+
+/// What compaction did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct CompactReport {
+    /// Bytes of the file before.
+    pub bytes_before: u64,
+    /// Bytes of the file after.
+    pub bytes_after: u64,
+    /// Pages that were laid out anew or copied.
+    pub pages_moved: u64,
+    /// Transactions that it took.
+    pub steps: u64,
+}
+
+/// Counts everything in a snapshot. O(pages).
+pub(crate) fn stats(pager: &Pager, snapshot: &ReadSnapshot) -> Result<Stats> {
+    let pages = snapshot.pages();
+    let root = *pages.root();
+    let survey = snapshot.survey()?;
+    let mut census = Census::new(root.page_count);
+    let mut all = btree::verify(pages, &root.catalog, Depth::Count, &mut census);
+    let mut tables = Vec::new();
+    for (name, record) in catalog::list(pages, &root.catalog)? {
+        let tree = btree::verify(pages, &record.root, Depth::Count, &mut census);
+        add(&mut all, &tree);
+        tables.push(table_stats(name, record, &tree, pages.page_size()));
+    }
+    if let Some((page, what)) = census.faults.into_iter().next() {
+        return Err(Error::corrupted(page.unwrap_or(0), "structure of the file", "sound", what));
+    }
+    let unused: u64 = survey.extents.iter().map(|extent| extent.len).sum();
+    let pending_pages = snapshot.pending(&survey);
+    let storage = pager.storage();
+    Ok(Stats {
+        path: (!storage.is_volatile()).then(|| storage.path().to_owned()),
+        file_bytes: storage.len()?,
+        page_size: u32::try_from(pages.page_size()).expect("a page has at most 65,536 bytes"),
+        pages: root.page_count,
+        header_pages: 3,
+        branch_pages: all.branch_pages,
+        leaf_pages: all.leaf_pages,
+        overflow_pages: all.overflow_pages,
+        free_space_pages: survey.log_pages.len() as u64,
+        free_pages: unused - pending_pages,
+        pending_pages,
+        txn: root.txn.0,
+        durable_txn: pager.durable(),
+        recovery: recovery(pager),
+        tables,
+    })
+}
+
+fn recovery(pager: &Pager) -> Recovery {
+    let found = pager.recovered();
+    if found.clean {
+        return Recovery::Clean;
+    }
+    let (fell_back, pages_verified) = (found.fell_back, found.pages_verified);
+    Recovery::Recovered { fell_back, pages_verified, head_adopted: found.head_adopted }
+}
+
+fn add(all: &mut TreeCensus, tree: &TreeCensus) {
+    all.branch_pages += tree.branch_pages;
+    all.leaf_pages += tree.leaf_pages;
+    all.overflow_pages += tree.overflow_pages;
+}
+
+fn table_stats(name: String, record: TableRecord, tree: &TreeCensus, page_size: usize) -> TableStats {
+    let empty = record.root.is_empty();
+    let tree_bytes = (tree.branch_pages + tree.leaf_pages) * page_size as u64;
+    TableStats {
+        name,
+        entries: record.root.child.count,
+        depth: if empty { 0 } else { u32::from(record.root.level) + 1 },
+        key_type: record.key_type,
+        value_type: record.value_type,
+        branch_pages: tree.branch_pages,
+        leaf_pages: tree.leaf_pages,
+        overflow_pages: tree.overflow_pages,
+        key_bytes: tree.key_bytes,
+        value_bytes: tree.value_bytes,
+        fill: share(tree.used_bytes, tree_bytes),
+    }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "a share for people to read")]
+fn share(part: u64, whole: u64) -> f64 {
+    if whole == 0 { 0.0 } else { part as f64 / whole as f64 }
+}
+
+/// Checks a snapshot: every page of the file is a header page, reachable once, or free or pending; and every
+/// page, key, count, birth and checksum is what it must be. O(bytes of the file).
+pub(crate) fn check(
+    pager: &Pager,
+    snapshot: &ReadSnapshot,
+    progress: &mut dyn FnMut(Progress),
+) -> Result<CheckReport> {
+    let pages = snapshot.pages();
+    let root = *pages.root();
+    let mut census = Census::new(root.page_count);
+    let mut faults = Vec::new();
+    let mut collect = |census: &mut Census, table: Option<&str>| {
+        let found = census.faults.drain(..);
+        faults.extend(found.map(|(page, what)| Fault { page, table: table.map(str::to_owned), what }));
+        progress(Progress { done: census.pages, total: root.page_count });
+    };
+
+    for (page, what) in pager.header_faults()? {
+        census.fault(page, what);
+    }
+    for page in pager.header_pages() {
+        census.claim(page, 1, "the header page");
+    }
+    let (mut free_pages, mut pending_pages) = (0, 0);
+    match snapshot.survey() {
+        Ok(survey) => {
+            survey
+                .log_pages
+                .iter()
+                .for_each(|page| drop(census.claim(page.0, 1, "the page of the free-space log")));
+            for extent in &survey.extents {
+                census.claim(extent.start, extent.len, "the free or pending page");
+            }
+            pending_pages = snapshot.pending(&survey);
+            free_pages = survey.extents.iter().map(|extent| extent.len).sum::<u64>() - pending_pages;
+        }
+        Err(error) => census.error(0, &error),
+    }
+    collect(&mut census, None);
+
+    btree::verify(pages, &root.catalog, Depth::Check, &mut census);
+    btree::verify(pages, &root.system, Depth::Check, &mut census);
+    let tables = match catalog::list(pages, &root.catalog) {
+        Ok(tables) => tables,
+        Err(error) => {
+            if census.faults.is_empty() {
+                census.error(0, &error);
+            }
+            Vec::new()
+        }
+    };
+    collect(&mut census, None);
+    let mut entries = 0u64;
+    for (name, record) in &tables {
+        entries = entries.saturating_add(record.root.child.count);
+        btree::verify(pages, &record.root, Depth::Check, &mut census);
+        collect(&mut census, Some(name));
+    }
+    // What damaged pages led to is lost as well, and says nothing new.
+    let damaged = !faults.is_empty();
+    let mut from = 0;
+    while let Some(start) = census.first_unclaimed(from).filter(|_| !damaged) {
+        let end = (start..root.page_count).find(|page| census.is_claimed(*page)).unwrap_or(root.page_count);
+        let what = format!("it and the {} pages behind it are neither in use nor free", end - start - 1);
+        faults.push(Fault { page: Some(start), table: None, what });
+        from = end;
+    }
+    let tables = tables.len() as u64;
+    Ok(CheckReport { faults, pages: census.pages, entries, tables, free_pages, pending_pages })
+}

@@ -1,0 +1,152 @@
+//! The commit protocol, up to the point where the transaction is the head. What makes it durable: `sync.rs`.
+//!
+//! 1. What the transaction frees is known: sort it, and plan the pages of the free-space log.
+//! 2. Give out page numbers for all pages at once, in runs.
+//! 3. Seal the trees: page numbers, births and checksums, from the leaves up.
+//! 4. Say in the log what was taken, freed, and is free again.
+//! 5. Write the runs. Until here a failure leaves nothing behind: no root refers to any of these pages.
+//! 6. Publish the new head.
+
+use parking_lot::MutexGuard;
+
+use super::free_log::{LogPlan, records, still_true};
+use super::head::{Head, Written};
+use super::space::{Placement, coalesce};
+use super::txn::{Ids, Txn};
+use super::write_set::{Sealed, WriteSet};
+use crate::error::Result;
+use crate::page::{Extent, PageId, Root, TreeRoot, free_log_capacity};
+
+/// What came of a commit before it is durable.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Committed {
+    pub(crate) root: Root,
+    /// Pages that the transaction wrote.
+    pub(crate) pages: u64,
+    /// Runs that they lie in.
+    pub(crate) runs: u64,
+    /// Buffered commits pin so much that a sync is due.
+    pub(crate) checkpoint_due: bool,
+}
+
+/// A commit under way.
+pub(crate) struct Commit<'t> {
+    txn: MutexGuard<'t, Txn>,
+    freed: Vec<Extent>,
+    plan: LogPlan,
+    ids: Ids,
+    sealed: Sealed,
+}
+
+impl<'t> Commit<'t> {
+    /// Steps 1 and 2: page numbers for all pages of `sets`, whose trees change no more.
+    pub(crate) fn begin(mut txn: MutexGuard<'t, Txn>, sets: &mut [&mut WriteSet]) -> Result<Commit<'t>> {
+        txn.start()?;
+        let id = txn.id();
+        let pages: u64 = sets.iter().map(|set| set.unsealed_pages()).sum();
+        let mut freed: Vec<Extent> = sets.iter_mut().flat_map(|set| set.take_freed()).collect();
+        txn.give_back(freed.extract_if(.., |extent| extent.birth == id));
+        txn.frees = freed.iter().map(|extent| extent.len).sum();
+
+        let (page_size, seed) = (txn.pager.base.page_size, txn.pager.base.seed);
+        let mut freed = coalesce(freed, &txn.pins);
+        let extents = txn.writer.space.len() + freed.len();
+        let renew = txn.placement == Placement::Lowest;
+        let plan = txn.writer.log.plan(&txn.snapshot(), seed, freed.len() + 8, extents, renew)?;
+        freed.extend(coalesce(txn.writer.log.freed(&plan, id), &txn.pins));
+
+        // Every page may come from an extent of its own, and then takes a record of its own.
+        let own = txn.taken.len() + txn.own_free.len() + txn.writer.log.carried(&plan);
+        let known = records(freed.iter().copied()).len() + still_true(&plan, &txn.writer.space).len() + own;
+        let log_pages = (known as u64 + pages + 16) / (free_log_capacity(page_size) as u64 - 2) + 1;
+        let ids = txn.allocate(pages + log_pages)?;
+        Ok(Commit { txn, freed, plan, ids, sealed: Sealed::default() })
+    }
+
+    /// Step 3: seals one tree; its root is final afterwards.
+    pub(crate) fn seal(&mut self, set: &mut WriteSet, root: &mut TreeRoot) -> Result<()> {
+        set.seal(root, &mut self.txn, &mut self.ids, &mut self.sealed)
+    }
+
+    /// Steps 4 to 6. `catalog` is the sealed root of the catalog.
+    pub(crate) fn finish(mut self, catalog: TreeRoot, buffered: bool, two_phase: bool) -> Result<Committed> {
+        let page_count = self.write_log()?;
+        let Commit { mut txn, freed, mut sealed, .. } = self;
+        txn.write(&mut sealed)?;
+        txn.fill_end(page_count)?;
+
+        let root = Root {
+            txn: txn.id(),
+            page_count,
+            catalog,
+            system: txn.head.root.system,
+            free: txn.writer.log.root(),
+        };
+        let durable = txn.pager.base.shared.durable();
+        let birth = txn.id();
+        let own = txn
+            .sums
+            .take()
+            .map(|sums| sums.into_iter().map(|(page, sum)| Written { page, birth, sum }).collect::<Vec<_>>());
+        let is_freed = |page| {
+            // Extents that hang together are joined but not sorted with those of the log.
+            freed.iter().any(|extent| (extent.start..extent.end()).contains(&page))
+        };
+        let own = own.filter(|_| !two_phase);
+        let written = txn.head.written_by_next(durable, is_freed, own);
+        if page_count < txn.head.root.page_count {
+            txn.writer.lowered = Some(root.txn);
+        }
+        let pinned = txn.writer.space.held_by(durable) * txn.pager.base.page_size as u64;
+        let checkpoint_due = pinned > txn.pager.config.checkpoint_bytes(root.page_count);
+        txn.pager.publish(Head { root, written }, buffered)?;
+        txn.finished();
+        let (pages, runs) = (txn.written_pages, txn.written_runs);
+        Ok(Committed { root, pages, runs, checkpoint_due })
+    }
+
+    /// Step 4: the free space as it is after this commit, in memory and in the pages of the log. The new page
+    /// count.
+    fn write_log(&mut self) -> Result<u64> {
+        let Commit { txn, freed, plan, ids, sealed } = self;
+        let capacity = free_log_capacity(txn.pager.base.page_size);
+        let taken: Vec<Extent> = txn.taken.iter().map(|(start, len)| Extent::used(*start, *len)).collect();
+        // An upper bound: what is left of the numbers becomes free again below.
+        let said =
+            still_true(plan, &txn.writer.space).len() + freed.len() + txn.own_free.len() + ids.len() + 2;
+        let long = records(freed.iter().copied()).len() + records(taken.iter().copied()).len();
+        let count = (txn.writer.log.carried(plan) + said + long + 8).div_ceil(capacity);
+        let pages: Vec<PageId> = (0..count).map(|_| ids.next_page(txn)).collect::<Result<_>>()?;
+        let rest = std::mem::take(ids);
+        txn.give_back(rest.finish());
+
+        let unused: Vec<Extent> = txn.own_free.iter().map(|(start, len)| Extent::free(start, len)).collect();
+        let pins = std::mem::take(&mut txn.pins);
+        unused.iter().for_each(|extent| txn.writer.space.add_free(extent.start, extent.len));
+        freed.iter().for_each(|extent| txn.writer.space.add(*extent, &pins));
+        txn.pins = pins;
+        let (page_count, cut_off) = trim(txn);
+
+        let said = still_true(plan, &txn.writer.space);
+        let all = taken.into_iter().chain(unused).chain(freed.iter().copied()).chain(said).chain(cut_off);
+        let (id, seed, page_size) = (txn.id(), txn.pager.base.seed, txn.pager.base.page_size);
+        let pages = txn.writer.log.write(plan, records(all), &pages, id, seed, page_size);
+        sealed.pages.extend(pages);
+        Ok(page_count)
+    }
+}
+
+/// Lowers the page count by what is free at the end, if that is worth it; the record that takes it back.
+fn trim(txn: &mut Txn) -> (u64, Option<Extent>) {
+    let end = txn.end;
+    let Some((start, len)) = txn.writer.space.tail(end) else { return (end, None) };
+    let worth_it = match txn.placement {
+        Placement::Lowest => 1,
+        Placement::LongRuns => txn.writer.growth_step(txn.pager.base.page_size),
+    };
+    if len < worth_it {
+        return (end, None);
+    }
+    txn.writer.space.take_extent(start, len);
+    (start, Some(Extent::used(start, len)))
+}

@@ -1,0 +1,212 @@
+//! The free-space log: how free and pending pages are kept across commits.
+//!
+//! Every commit adds records of what it took and freed to the newest page, which is written anew, or in further
+//! pages. Nothing else is written, however much is free. So that the log does not grow for ever, a commit also
+//! takes some of the oldest pages out: what they say of pages that are still free is said again at the newest
+//! end. Later records win, so replaying the log from its oldest page gives the free space of its root.
+//!
+//! Saving the free space is no loop: the pages of the log are counted before page numbers are given out, with
+//! room for the worst case, and what is left over is free again in the same commit.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+use super::snapshot::Snapshot;
+use crate::error::{Error, Result};
+use crate::page::{Extent, FreeLogPage, FreeRoot, LogLink, PageId, Seed, TxnId, free_log_capacity};
+
+/// The log of one root.
+#[derive(Debug, Default)]
+pub(super) struct FreeLog {
+    /// From the oldest to the newest.
+    pages: VecDeque<LogLink>,
+    /// What the newest page says.
+    newest: Vec<Extent>,
+}
+
+/// What a commit does to the log.
+#[derive(Debug, Default)]
+pub(super) struct LogPlan {
+    /// How many of the oldest pages are taken out.
+    retired: usize,
+    /// What they say: it is said again, as far as it is still true.
+    pub(super) said_by_retired: Vec<Extent>,
+    /// Whether the newest page is written anew with further records.
+    rewrites_newest: bool,
+}
+
+impl FreeLog {
+    /// Reads the log of `snapshot`'s root, and what it says, oldest first.
+    pub(super) fn read(snapshot: &Snapshot, seed: Seed) -> Result<(FreeLog, Vec<Extent>)> {
+        let root = snapshot.root().free;
+        if root.pages >= snapshot.root().page_count {
+            let bound = format!("below {}", snapshot.root().page_count);
+            return Err(Error::corrupted(root.page.0, "length of the free-space log", bound, root.pages));
+        }
+        let mut log = FreeLog::default();
+        let mut pages: Vec<Vec<Extent>> = Vec::new();
+        let mut link = LogLink { page: root.page, birth: root.birth };
+        for _ in 0..root.pages {
+            let page = FreeLogPage::decode(snapshot.raw(link.page)?, link, seed)?;
+            log.pages.push_front(link);
+            pages.push(page.records);
+            link = page.older;
+        }
+        log.newest = pages.first().cloned().unwrap_or_default();
+        Ok((log, pages.into_iter().rev().flatten().collect()))
+    }
+
+    /// The pages of the log.
+    pub(super) fn pages(&self) -> impl Iterator<Item = PageId> {
+        self.pages.iter().map(|link| link.page)
+    }
+
+    /// Decides what a commit with so many records of its own does; `extents` are free or pending in all. With
+    /// `renew` the whole log is written anew, so that it has no page far behind.
+    pub(super) fn plan(
+        &self,
+        snapshot: &Snapshot,
+        seed: Seed,
+        records: usize,
+        extents: usize,
+        renew: bool,
+    ) -> Result<LogPlan> {
+        let capacity = free_log_capacity(snapshot.raw_len());
+        let rewrites_newest = !renew && !self.pages.is_empty() && self.newest.len() + records <= capacity;
+        let new_pages = records / capacity + 1;
+        // Twice what the extents need: then a page is at least half current when it is taken out.
+        let enough = 2 * (extents / capacity + 1) + 4;
+        let surplus = (self.pages.len() + new_pages).saturating_sub(enough);
+        let retired = match renew {
+            true => self.pages.len(),
+            false => surplus.min(2 * new_pages + 1).min(self.pages.len().saturating_sub(1)),
+        };
+        let mut said = Vec::new();
+        for link in self.pages.iter().take(retired) {
+            said.extend(FreeLogPage::decode(snapshot.raw(link.page)?, *link, seed)?.records);
+        }
+        said.retain(|extent| !extent.is_used());
+        Ok(LogPlan { retired, said_by_retired: said, rewrites_newest })
+    }
+
+    /// The pages of the log that a commit following `plan` frees.
+    pub(super) fn freed(&self, plan: &LogPlan, death: TxnId) -> Vec<Extent> {
+        let newest = self.pages.back().filter(|_| plan.rewrites_newest);
+        let links = self.pages.iter().take(plan.retired).chain(newest);
+        links.map(|link| Extent { start: link.page.0, len: 1, birth: link.birth, death }).collect()
+    }
+
+    /// Records that the first new page has already.
+    pub(super) fn carried(&self, plan: &LogPlan) -> usize {
+        if plan.rewrites_newest { self.newest.len() } else { 0 }
+    }
+
+    /// Follows `plan`: puts `records` into pages `ids`, as many as they need, and encodes them.
+    pub(super) fn write(
+        &mut self,
+        plan: &LogPlan,
+        records: Vec<Extent>,
+        ids: &[PageId],
+        birth: TxnId,
+        seed: Seed,
+        page_size: usize,
+    ) -> Vec<(u64, Box<[u8]>)> {
+        self.pages.drain(..plan.retired);
+        let mut all = Vec::new();
+        if plan.rewrites_newest {
+            self.pages.pop_back();
+            all = std::mem::take(&mut self.newest);
+        }
+        all.extend(records);
+        let mut older = self.pages.back().copied().unwrap_or_default();
+        let mut written = Vec::with_capacity(ids.len());
+        let mut chunks = all.chunks(free_log_capacity(page_size));
+        for id in ids {
+            let records = chunks.next().unwrap_or(&[]).to_vec();
+            let page = FreeLogPage { older, records };
+            let mut bytes = vec![0; page_size].into_boxed_slice();
+            page.encode(&mut bytes, *id, birth, seed);
+            written.push((id.0, bytes));
+            older = LogLink { page: *id, birth };
+            self.pages.push_back(older);
+            self.newest = page.records;
+        }
+        assert!(chunks.next().is_none(), "the pages of the log were counted with all records");
+        written
+    }
+
+    /// What a root says of this log.
+    pub(super) fn root(&self) -> FreeRoot {
+        let newest = self.pages.back().copied().unwrap_or_default();
+        FreeRoot { page: newest.page, birth: newest.birth, pages: self.pages.len() as u64 }
+    }
+}
+
+/// What is free or pending after all records, the later ones winning; ascending, below `page_count`.
+pub(super) fn replay(records: &[Extent], page_count: u64) -> Vec<Extent> {
+    let mut state: BTreeMap<u64, Extent> = BTreeMap::new();
+    for record in records {
+        let before = state.range(..record.start).next_back().map(|(_, e)| *e);
+        let inside = state.range(record.start..record.end()).map(|(_, e)| *e);
+        let covered: Vec<Extent> =
+            before.into_iter().filter(|e| e.end() > record.start).chain(inside).collect();
+        for old in covered {
+            state.remove(&old.start);
+            if old.start < record.start {
+                state.insert(old.start, Extent { len: record.start - old.start, ..old });
+            }
+            if old.end() > record.end() {
+                let rest = Extent { start: record.end(), len: old.end() - record.end(), ..old };
+                state.insert(rest.start, rest);
+            }
+        }
+        if !record.is_used() {
+            state.insert(record.start, *record);
+        }
+    }
+    let below = state.into_values().filter(|extent| extent.start < page_count);
+    below.map(|extent| Extent { len: extent.len.min(page_count - extent.start), ..extent }).collect()
+}
+
+/// The records for `extents`, each no longer than a record can be.
+pub(super) fn records(extents: impl IntoIterator<Item = Extent>) -> Vec<Extent> {
+    extents.into_iter().flat_map(Extent::pieces).collect()
+}
+
+/// Whole extents, each once, that are free or pending where the retired pages of `plan` said something.
+pub(super) fn still_true(plan: &LogPlan, space: &super::space::Space) -> BTreeSet<Extent> {
+    let mut found = BTreeSet::new();
+    for range in &plan.said_by_retired {
+        space.state_of(range, &mut found);
+    }
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        /// Goal: the last record that covers a page says what it is. Method: random records against a page map.
+        #[test]
+        fn later_records_win(records in prop::collection::vec((1u64..60, 1u64..20, 0u8..3, 1u64..9), 0..40)) {
+            let mut model = BTreeMap::new();
+            let records: Vec<Extent> = records.into_iter().map(|(start, len, kind, birth)| match kind {
+                0 => Extent::free(start, len),
+                1 => Extent::used(start, len),
+                _ => Extent { start, len, birth: TxnId(birth), death: TxnId(birth + 3) },
+            }).collect();
+            for record in &records {
+                for page in record.start..record.end() {
+                    model.insert(page, *record);
+                }
+            }
+            model.retain(|page, record| !record.is_used() && *page < 70);
+            let state = replay(&records, 70);
+            let pages = state.iter().flat_map(|e| (e.start..e.end()).map(|page| (page, (e.birth, e.death))));
+            let expected = model.iter().map(|(page, e)| (*page, (e.birth, e.death)));
+            prop_assert!(pages.eq(expected));
+        }
+    }
+}

@@ -1,0 +1,63 @@
+//! The seam between trees and space.
+//! The two traits here are the seam between trees and space: trees read through [`Pages`] and write through
+//! [`PagesMut`]; snapshots and write sets implement them, and the tree's tests have a double.
+
+use crate::error::Result;
+use crate::page::{Child, OverflowRef, Page};
+
+/// Where a tree reads its pages.
+pub(crate) trait Pages {
+    /// Bytes of a page.
+    fn page_size(&self) -> usize;
+
+    /// The page that `child` names, which stands at `level`. Checked at first touch.
+    fn page(&self, child: &Child, level: u8) -> Result<Page<'_>>;
+
+    /// The page, checked again whatever is remembered of it.
+    fn recheck(&self, child: &Child, level: u8) -> Result<Page<'_>> {
+        self.page(child, level)
+    }
+
+    /// The value that `run` refers to.
+    fn run(&self, run: &OverflowRef) -> Result<&[u8]>;
+
+    /// The value, its checksum computed again however long it is.
+    fn recheck_run(&self, run: &OverflowRef) -> Result<&[u8]> {
+        self.run(run)
+    }
+}
+
+/// Where a tree changes its pages: on copies on the heap, named by an index that stands in the parent's cell
+/// with [`crate::page::DIRTY`] set.
+pub(crate) trait PagesMut: Pages + Sized {
+    /// Copies the page that `child` names to the heap and frees the page; the copy's index. A child that is on
+    /// the heap already stays there.
+    fn dirty(&mut self, child: &Child, level: u8) -> Result<usize>;
+
+    /// A heap page.
+    fn bytes(&self, index: usize) -> &[u8];
+
+    /// A heap page to change, and a buffer to do it with.
+    fn bytes_mut(&mut self, index: usize) -> (&mut [u8], &mut Vec<u8>);
+
+    /// A page buffer of the right length; its content is whatever it is.
+    fn buffer(&mut self) -> Box<[u8]>;
+
+    /// Gives a buffer back.
+    fn recycle(&mut self, buffer: Box<[u8]>);
+
+    /// Makes `buffer` a heap page; its index.
+    fn adopt(&mut self, buffer: Box<[u8]>) -> usize;
+
+    /// Takes the bytes of the page that `child` names out of the tree: from the heap, or copied and freed.
+    fn take(&mut self, child: &Child, level: u8) -> Result<Box<[u8]>>;
+
+    /// Frees the page that `child` names, unread.
+    fn drop_page(&mut self, child: &Child);
+
+    /// Stores a value outside the leaf.
+    fn put_run(&mut self, value: &[u8]) -> Result<OverflowRef>;
+
+    /// Frees a value outside the leaf.
+    fn drop_run(&mut self, run: &OverflowRef);
+}

@@ -1,0 +1,390 @@
+//! Opening: which root is the newest whole one, and what must be done before it is shown.
+//!
+//! 1. Read both meta pages. A file that has neither is not ours, or not whole.
+//! 2. After a clean close the newer one is the state, and nothing needs to be looked at.
+//! 3. Else drop the file's pages from the system's memory, where that may hold what the disk does not, and take
+//!    the newest meta page whose commit record verifies. The record's pages are read with `pread`: an error of the
+//!    disk is an error and no reason to fall back.
+//! 4. Write what was adopted again, byte for byte, and sync, before anything is shown.
+//! 5. A head record that builds on that meta page is adopted if every page younger than the durable root verifies;
+//!    then it is made durable.
+
+use std::sync::{Arc, OnceLock};
+
+use parking_lot::{Mutex, RwLock};
+
+use super::head::Head;
+use super::shared::Shared;
+use super::snapshot::Base;
+use super::sync::{Heads, Leader};
+use super::writer::Writer;
+use super::{Config, Pager, map};
+use crate::error::{Error, Result};
+use crate::page::{
+    self, Child, CommitRecord, Expected, Extent, FreeLogPage, HEAD_AT, HEAD_LEN, HeadRecord, LeafValue,
+    LogLink, META_AT, META_LEN, Meta, Page, PageId, Root, Seed, TableRecord, TreeRoot, TxnId, index,
+    record_sum, run_pages, run_sum,
+};
+use crate::storage::{Access, Lock, Storage};
+
+/// What opening found and did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Recovered {
+    /// The database was closed in good order.
+    pub(crate) clean: bool,
+    /// The newest meta page did not verify, and the one before it was taken.
+    pub(crate) fell_back: bool,
+    /// Pages that were read to verify commits.
+    pub(crate) pages_verified: u64,
+    /// A buffered commit behind the durable one was found whole.
+    pub(crate) head_adopted: bool,
+}
+
+/// The first transaction's number, and the first page behind the header pages.
+const FIRST_TXN: TxnId = TxnId(1);
+
+/// Writes an empty database into a new file: at most 256 KiB.
+pub(crate) fn format(storage: &Storage, page_size: usize) -> Result<()> {
+    let (database_id, lineage_id) = (random_id()?, random_id()?);
+    let seed = Seed::of(&database_id);
+    let [_, _, head_page] = page::header_pages(page_size);
+    // The log has the page behind the head record; what lies between the header pages is free.
+    let log_page = head_page + 1;
+    let between =
+        page::header_pages(page_size).windows(2).map(|pair| (pair[0] + 1, pair[1])).collect::<Vec<_>>();
+    let free = between.iter().filter(|(from, to)| to > from).map(|(from, to)| Extent::free(*from, to - from));
+    let log = FreeLogPage { older: LogLink::default(), records: free.collect() };
+    let mut log_bytes = vec![0; page_size];
+    log.encode(&mut log_bytes, PageId(log_page), FIRST_TXN, seed);
+
+    let free = page::FreeRoot { page: PageId(log_page), birth: FIRST_TXN, pages: 1 };
+    let root = Root { txn: FIRST_TXN, page_count: log_page + 1, free, ..Root::default() };
+    let meta = Meta {
+        page_size: u32::try_from(page_size).expect("a page size"),
+        database_id,
+        lineage_id,
+        read_only_compatible: 0,
+        compatible: 0,
+        sequence: 1,
+        ceiling: FIRST_TXN.0 + 1,
+        boot_id: boot_id(),
+        root,
+        clean: true,
+        record: CommitRecord::default(),
+    };
+    storage.extend_zeroed(0, (root.page_count * page_size as u64).next_multiple_of(256 << 10))?;
+    storage.write_at(&[&log_bytes], log_page * page_size as u64)?;
+    storage.write_at(&[&Meta { sequence: 0, ..meta.clone() }.encode()], META_AT[1])?;
+    storage.write_at(&[&meta.encode()], META_AT[0])
+}
+
+/// Opens a file that is a database, with its lock held.
+pub(crate) fn open(storage: Storage, lock: Option<Lock>, config: Config) -> Result<Arc<Pager>> {
+    let mut slots = read_metas(&storage)?;
+    let writable = storage.access() == Access::ReadWrite;
+    let clean = slots.first().is_some_and(|slot| slot.meta.clean);
+    let mut recovered = Recovered { clean, fell_back: false, pages_verified: 0, head_adopted: false };
+    if !clean {
+        storage.drop_cache();
+        slots = read_metas(&storage)?;
+    }
+    let adopted = adopt(&storage, slots, &mut recovered)?;
+    check_len(&storage, &adopted.meta)?;
+    let written_again = if !clean && writable { write_again(&storage, &adopted) } else { Ok(()) };
+    let head = if clean { None } else { newer_head(&storage, &adopted, &mut recovered)? };
+
+    let meta = adopted.meta;
+    let (page_size, root) = (meta.page_size as usize, meta.root);
+    let shown = head.unwrap_or(root);
+    let base = Arc::new(Base {
+        shared: Shared::new(&shown),
+        page_size,
+        seed: Seed::of(&meta.database_id),
+        storage,
+        _lock: lock,
+    });
+    base.shared.set_durable(root.txn);
+    let file_pages = base.storage.len()? / page_size as u64;
+    let heads = Heads {
+        // What is behind an adopted head is not known page by page: it is synced before a meta page names it.
+        head: Arc::new(match head {
+            Some(root) => Head { root, written: None },
+            None => Head::durable(root),
+        }),
+        base_sums: [Meta::sum_of(&adopted.bytes), 0],
+        recorded: head.is_some(),
+    };
+    let can_write = writable && meta.read_only_compatible == 0;
+    let pager = Arc::new(Pager {
+        view: RwLock::new(Arc::new(map(&base, &config)?)),
+        base,
+        config,
+        boot_id: boot_id(),
+        recovered,
+        ended: OnceLock::new(),
+        writer: Pager::writer_mutex(Writer::new(meta.ceiling, file_pages)),
+        leader: Mutex::new(Leader { slot: adopted.slot, meta }),
+        heads: Mutex::new(heads),
+    });
+    if writable && !can_write {
+        let what = "read-only-compatible feature";
+        pager.end_writing(&Error::Unsupported { what, found: pager.leader.lock().meta.read_only_compatible });
+    }
+    if let Err(error) = written_again {
+        // What is there can be read; nothing is added to it.
+        pager.end_writing(&error);
+    } else if head.is_some() && can_write {
+        pager.sync_all()?;
+    }
+    Ok(pager)
+}
+
+/// A meta page that decodes.
+struct Slot {
+    slot: usize,
+    bytes: Vec<u8>,
+    meta: Meta,
+}
+
+/// The meta pages that decode, the newest first.
+fn read_metas(storage: &Storage) -> Result<Vec<Slot>> {
+    let not_ours =
+        |reason: &str| Error::NotADatabase { path: storage.path().to_owned(), reason: reason.to_owned() };
+    let len = storage.len()?;
+    if len == 0 {
+        return Err(not_ours("it is empty"));
+    }
+    let mut found = Vec::new();
+    let mut faults = Vec::new();
+    let mut ours = false;
+    for (slot, at) in META_AT.into_iter().enumerate() {
+        if at + META_LEN as u64 > len {
+            continue;
+        }
+        let mut bytes = vec![0; META_LEN];
+        storage.read_exact_at(&mut bytes, at)?;
+        ours |= Meta::has_magic(&bytes);
+        // The page size is not known before a meta page is: the number is right for the smallest.
+        match Meta::decode(&bytes, page::page_at(at, 4096)) {
+            Ok(meta) => found.push(Slot { slot, bytes, meta }),
+            Err(error) => faults.push(error),
+        }
+    }
+    if !ours {
+        return Err(not_ours("it does not begin as one"));
+    }
+    // A meta page that is whole and of a newer version: whoever wrote it knows more than we do.
+    let newer = faults.iter().position(|fault| matches!(fault, Error::Unsupported { .. }));
+    match (newer, found.is_empty()) {
+        (Some(i), _) => return Err(faults.swap_remove(i)),
+        (None, true) => {
+            let expected = META_AT[1] + META_LEN as u64;
+            let cut = Error::Truncated { path: storage.path().to_owned(), expected, found: len };
+            return Err(if len < expected { cut } else { faults.swap_remove(0) });
+        }
+        (None, false) => {}
+    }
+    found.sort_by_key(|slot| std::cmp::Reverse(slot.meta.sequence));
+    if let [a, b] = &found[..] {
+        if (a.meta.database_id, a.meta.page_size) != (b.meta.database_id, b.meta.page_size) {
+            return Err(Error::corrupted(0, "database id", "the same in both meta pages", "two"));
+        }
+    }
+    Ok(found)
+}
+
+/// The newest meta page whose record verifies.
+fn adopt(storage: &Storage, slots: Vec<Slot>, recovered: &mut Recovered) -> Result<Slot> {
+    let mut fault = None;
+    for slot in slots {
+        let error = match verify_record(storage, &slot.meta, recovered)? {
+            None => return Ok(slot),
+            Some(error) => error,
+        };
+        recovered.fell_back = true;
+        fault.get_or_insert(error);
+    }
+    Err(fault.unwrap_or_else(|| Error::corrupted(0, "meta pages", "one that verifies", "none")))
+}
+
+/// What is wrong with the pages that the meta page's record covers.
+fn verify_record(storage: &Storage, meta: &Meta, recovered: &mut Recovered) -> Result<Option<Error>> {
+    let page_size = meta.page_size as usize;
+    let seed = Seed::of(&meta.database_id);
+    let len = storage.len()?;
+    if meta.record.pages() == 0 && len < meta.root.page_count.saturating_mul(page_size as u64) {
+        return Ok(Some(check_len(storage, meta).err().unwrap_or(Error::ReadOnly)));
+    }
+    for run in &meta.record.runs {
+        let pages = u64::from(run.len);
+        if (run.start + pages).saturating_mul(page_size as u64) > len {
+            return Ok(Some(Error::corrupted(
+                run.start,
+                "run of the commit record",
+                "inside the file",
+                "behind it",
+            )));
+        }
+        let bytes = read(storage, run.start, pages, page_size)?;
+        recovered.pages_verified += pages;
+        let sum = run_sum(bytes.chunks_exact(page_size).map(|page| record_sum(seed, page)));
+        if sum != run.sum {
+            return Ok(Some(Error::corrupted(run.start, "checksum of a committed run", run.sum, sum)));
+        }
+    }
+    Ok(None)
+}
+
+fn read(storage: &Storage, page: u64, pages: u64, page_size: usize) -> Result<Vec<u8>> {
+    let mut bytes = vec![0; index(pages) * page_size];
+    storage.read_exact_at(&mut bytes, page * page_size as u64)?;
+    Ok(bytes)
+}
+
+fn check_len(storage: &Storage, meta: &Meta) -> Result<()> {
+    let expected = meta.root.page_count.saturating_mul(u64::from(meta.page_size));
+    let found = storage.len()?;
+    if found < expected {
+        return Err(Error::Truncated { path: storage.path().to_owned(), expected, found });
+    }
+    Ok(())
+}
+
+/// After a failed sync the system's memory may hold what the disk does not, and call it clean: only writing makes
+/// it durable.
+fn write_again(storage: &Storage, adopted: &Slot) -> Result<()> {
+    let page_size = adopted.meta.page_size as usize;
+    for run in &adopted.meta.record.runs {
+        let bytes = read(storage, run.start, u64::from(run.len), page_size)?;
+        storage.write_at(&[&bytes], run.start * page_size as u64)?;
+    }
+    storage.write_at(&[&adopted.bytes], META_AT[adopted.slot])?;
+    let mapping = storage.map(0, crate::storage::Advice::Normal)?;
+    let len = storage.len()?;
+    storage.sync(&mapping, len)
+}
+
+/// The root of a buffered commit that builds on the adopted meta page, if everything younger verifies.
+fn newer_head(storage: &Storage, adopted: &Slot, recovered: &mut Recovered) -> Result<Option<Root>> {
+    let mut bytes = vec![0; HEAD_LEN];
+    if storage.len()? < HEAD_AT + HEAD_LEN as u64 {
+        return Ok(None);
+    }
+    storage.read_exact_at(&mut bytes, HEAD_AT)?;
+    let Some(record) = HeadRecord::decode(&bytes) else { return Ok(None) };
+    let root = record.root;
+    let page_size = adopted.meta.page_size as usize;
+    let builds_on = record.base_sums.contains(&Meta::sum_of(&adopted.bytes));
+    let fits = root.page_count.saturating_mul(page_size as u64) <= storage.len()?;
+    // Equal boots prove nothing, but different ones rule the record out: it was never synced.
+    if !builds_on || record.boot_id != boot_id() || root.txn <= adopted.meta.root.txn || !fits {
+        return Ok(None);
+    }
+    let seed = Seed::of(&adopted.meta.database_id);
+    let mut walk = Walk { storage, page_size, seed, durable: adopted.meta.root.txn, root, pages: 0 };
+    let verified = walk.everything();
+    recovered.pages_verified += walk.pages;
+    match verified {
+        Ok(()) => {
+            recovered.head_adopted = true;
+            Ok(Some(root))
+        }
+        Err(Error::Corrupted { .. } | Error::Unsupported { .. }) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// Verifies every page of `root` that is younger than the durable root.
+struct Walk<'s> {
+    storage: &'s Storage,
+    page_size: usize,
+    seed: Seed,
+    durable: TxnId,
+    root: Root,
+    pages: u64,
+}
+
+impl Walk<'_> {
+    fn everything(&mut self) -> Result<()> {
+        let root = self.root;
+        self.tree(&root.catalog, true)?;
+        self.tree(&root.system, false)?;
+        let mut link = LogLink { page: root.free.page, birth: root.free.birth };
+        for _ in 0..root.free.pages {
+            if link.birth <= self.durable {
+                break;
+            }
+            let bytes = self.read(link.page, 1)?;
+            link = FreeLogPage::decode(&bytes, link, self.seed)?.older;
+        }
+        Ok(())
+    }
+
+    fn read(&mut self, id: PageId, pages: u64) -> Result<Vec<u8>> {
+        self.pages += pages;
+        if id.0.saturating_add(pages) > self.root.page_count || self.pages > self.root.page_count {
+            return Err(Error::corrupted(
+                id.0,
+                "page reference",
+                format!("below {}", self.root.page_count),
+                id,
+            ));
+        }
+        read(self.storage, id.0, pages, self.page_size)
+    }
+
+    fn tree(&mut self, root: &TreeRoot, is_catalog: bool) -> Result<()> {
+        if root.is_empty() { Ok(()) } else { self.page(&root.child, root.level, is_catalog) }
+    }
+
+    fn page(&mut self, child: &Child, level: u8, is_catalog: bool) -> Result<()> {
+        if child.birth <= self.durable {
+            return Ok(());
+        }
+        let (id, birth, count) = (child.page(), child.birth, child.count);
+        let bytes = self.read(id, 1)?;
+        let page_count = self.root.page_count;
+        page::check(&bytes, &Expected { id, birth, level, count, page_count, seed: self.seed })?;
+        let page = Page::new(&bytes);
+        for i in 0..page.len() {
+            if level > 0 {
+                self.page(&page.child(i), level - 1, is_catalog)?;
+                continue;
+            }
+            match page.value(i) {
+                LeafValue::Overflow(run) if run.birth > self.durable => {
+                    let bytes = self.read(run.page(), run_pages(u64::from(run.len), self.page_size))?;
+                    let sum = self.seed.sum(bytes.get(..run.len as usize).unwrap_or(&bytes));
+                    if sum != run.sum {
+                        return Err(Error::corrupted(run.page().0, "checksum of a value", run.sum, sum));
+                    }
+                }
+                LeafValue::Inline(record) if is_catalog => {
+                    let table = TableRecord::decode(record, id)?;
+                    self.tree(&table.root, false)?;
+                }
+                LeafValue::Inline(_) | LeafValue::Overflow(_) => {}
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The system's boot, so that what was never synced is not believed after another.
+fn boot_id() -> [u8; 16] {
+    let text = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
+    let mut digits = text.chars().filter_map(|c| c.to_digit(16)).map(|d| d.to_le_bytes()[0]);
+    std::array::from_fn(|_| {
+        let (high, low) = (digits.next().unwrap_or(0), digits.next().unwrap_or(0));
+        high << 4 | low
+    })
+}
+
+/// Sixteen random bytes from the system.
+fn random_id() -> Result<[u8; 16]> {
+    let path = std::path::Path::new("/dev/urandom");
+    let mut id = [0; 16];
+    let mut source = std::fs::File::open(path).map_err(|error| Error::io("open", path, error))?;
+    std::io::Read::read_exact(&mut source, &mut id).map_err(|error| Error::io("read", path, error))?;
+    Ok(id)
+}

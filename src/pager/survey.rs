@@ -1,0 +1,50 @@
+//! The free space of a snapshot, for whoever looks at the whole file.
+
+use super::Pager;
+use super::free_log::{FreeLog, replay};
+use super::snapshot::ReadSnapshot;
+use crate::error::Result;
+use crate::page::{Extent, META_AT, META_LEN, Meta, PageId, page_at};
+
+/// What the free-space log of a snapshot says.
+#[derive(Debug, Clone)]
+pub(crate) struct SpaceSurvey {
+    /// The pages of the log itself.
+    pub(crate) log_pages: Vec<PageId>,
+    /// Free and pending extents, ascending.
+    pub(crate) extents: Vec<Extent>,
+}
+
+impl ReadSnapshot {
+    /// Reads the free-space log. O(its records).
+    pub(crate) fn survey(&self) -> Result<SpaceSurvey> {
+        let snapshot = self.pages();
+        let (log, records) = FreeLog::read(snapshot, snapshot.view.base.seed)?;
+        let extents = replay(&records, snapshot.root().page_count);
+        Ok(SpaceSurvey { log_pages: log.pages().collect(), extents })
+    }
+
+    /// Pages among `extents` that some snapshot still needs.
+    pub(crate) fn pending(&self, survey: &SpaceSurvey) -> u64 {
+        let pins = self.pages().view.base.shared.pins();
+        let needed = |extent: &&Extent| pins.iter().any(|pin| extent.birth <= *pin && *pin < extent.death);
+        survey.extents.iter().filter(needed).map(|extent| extent.len).sum()
+    }
+}
+
+impl Pager {
+    /// What is wrong with the meta pages as they are in the file now. Nobody writes them meanwhile.
+    pub(crate) fn header_faults(&self) -> Result<Vec<(u64, String)>> {
+        let _leader = self.leader.lock();
+        let mut faults = Vec::new();
+        for at in META_AT {
+            let page = page_at(at, self.base.page_size);
+            let mut bytes = vec![0; META_LEN];
+            self.base.storage.read_exact_at(&mut bytes, at)?;
+            if let Err(error) = Meta::decode(&bytes, page) {
+                faults.push((page, error.to_string()));
+            }
+        }
+        Ok(faults)
+    }
+}

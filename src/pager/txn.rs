@@ -1,0 +1,380 @@
+//! What the tables of one write transaction share: the writer lock, and the pages it was given.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
+
+use super::Pager;
+use super::extents::Extents;
+use super::head::Head;
+use super::snapshot::{Snapshot, View};
+use super::space::{Placement, Runs};
+use super::write_set::Sealed;
+use super::writer::WriterGuard;
+use crate::error::{Error, Result};
+use crate::page::{Extent, PageId, RECORD_PAGES_MAX, TxnId, index, record_sum, run_pages};
+
+/// Pages that are always kept for transactions that free more than they take; of a large file a 64th.
+const RESERVE_MIN: u64 = 64;
+
+/// A write transaction as its tables see it. Dropped without [`commit`](super::commit), it is aborted.
+pub(crate) struct Txn {
+    pub(super) pager: Arc<Pager>,
+    pub(super) writer: WriterGuard,
+    pub(super) head: Arc<Head>,
+    id: TxnId,
+    /// The roots that were pinned when the transaction began; ascending.
+    pub(super) pins: Vec<TxnId>,
+    /// Whether a page may have been written: then the id is used up, and the space in memory is not the head's.
+    started: bool,
+    pub(super) placement: Placement,
+    /// Taken from what the free-space log calls free.
+    pub(super) taken: Runs,
+    /// Given to this transaction and not needed after all.
+    pub(super) own_free: Extents,
+    /// Pages of the file, with those that the transaction has added.
+    pub(super) end: u64,
+    /// Pages that the transaction frees, as far as it is known: with more than it takes, it may use the reserve.
+    pub(super) frees: u64,
+    /// The checksums of what was written, for the commit record; none when there is too much.
+    pub(super) sums: Option<Vec<(u64, u32)>>,
+    pub(super) written_pages: u64,
+    pub(super) written_runs: u64,
+    heap_bytes: Arc<AtomicUsize>,
+}
+
+impl Txn {
+    /// Begins on the head root, with the writer lock held.
+    pub(super) fn new(pager: Arc<Pager>, writer: WriterGuard) -> Txn {
+        let head = pager.head();
+        let id = TxnId(writer.next_id);
+        let pins = pager.base.shared.pins();
+        Txn {
+            id,
+            pins,
+            started: false,
+            placement: Placement::LongRuns,
+            taken: Runs::new(),
+            own_free: Extents::default(),
+            end: head.root.page_count,
+            frees: 0,
+            sums: Some(Vec::new()),
+            written_pages: 0,
+            written_runs: 0,
+            heap_bytes: Arc::default(),
+            pager,
+            writer,
+            head,
+        }
+    }
+
+    pub(crate) fn id(&self) -> TxnId {
+        self.id
+    }
+
+    pub(crate) fn pager(&self) -> &Arc<Pager> {
+        &self.pager
+    }
+
+    pub(crate) fn head(&self) -> &Head {
+        &self.head
+    }
+
+    pub(crate) fn set_placement(&mut self, placement: Placement) {
+        self.placement = placement;
+    }
+
+    pub(super) fn heap_bytes(&self) -> Arc<AtomicUsize> {
+        Arc::clone(&self.heap_bytes)
+    }
+
+    pub(super) fn memory_limit(&self) -> usize {
+        self.pager.config.memory_limit
+    }
+
+    fn page_size(&self) -> usize {
+        self.pager.base.page_size
+    }
+
+    /// Before the first page: the id is used up, and the head's free space is known.
+    pub(super) fn start(&mut self) -> Result<()> {
+        if self.started {
+            return Ok(());
+        }
+        self.pager.check_writable()?;
+        self.pager.raise_ceiling(self.id, &mut self.writer)?;
+        self.writer.next_id += 1;
+        self.started = true;
+        self.pager.load_space(&mut self.writer, &self.head, &self.pins)?;
+        self.writer.space.release(&self.pins);
+        Ok(())
+    }
+
+    /// Pages that this transaction alone has used and freed again.
+    pub(super) fn give_back(&mut self, extents: impl IntoIterator<Item = Extent>) {
+        for extent in extents {
+            self.own_free.add(extent.start, extent.len);
+        }
+    }
+
+    /// Numbers for `want` pages, in as few runs as the policy allows.
+    pub(super) fn allocate(&mut self, want: u64) -> Result<Ids> {
+        self.start()?;
+        let mut runs = Runs::new();
+        let mut rest = want;
+        while let Some((start, len)) = self.own_free.longest().filter(|_| rest > 0) {
+            let len = len.min(rest);
+            self.own_free.take(start, len);
+            runs.push((start, len));
+            rest -= len;
+        }
+        rest -= self.take_free(rest, false, &mut runs);
+        if rest > 0 && self.placement == Placement::LongRuns && self.may_grow(rest) {
+            // A disk that is full may still have fragments.
+            match self.grow(rest) {
+                Ok(start) => {
+                    runs.push((start, rest));
+                    rest = 0;
+                }
+                Err(error) if !error.is_out_of_space() => return Err(error),
+                Err(_) => {}
+            }
+        }
+        rest -= self.take_free(rest, true, &mut runs);
+        if rest > 0 {
+            runs.push((self.grow(rest)?, rest));
+        }
+        self.keep_reserve(want)?;
+        runs.sort_unstable();
+        Ok(Ids { runs: runs.into() })
+    }
+
+    fn take_free(&mut self, want: u64, fragments: bool, runs: &mut Runs) -> u64 {
+        if want == 0 {
+            return 0;
+        }
+        let taken = self.writer.space.take(want, self.placement, fragments);
+        self.taken.extend(&taken);
+        runs.extend(&taken);
+        taken.iter().map(|(_, len)| len).sum()
+    }
+
+    /// `want` pages side by side.
+    fn allocate_run(&mut self, want: u64) -> Result<u64> {
+        self.start()?;
+        if let Some(start) = self.own_free.best_fit(want) {
+            self.own_free.take(start, want);
+            return Ok(start);
+        }
+        let start = match self.writer.space.take_run(want, self.placement) {
+            Some(start) => {
+                self.taken.push((start, want));
+                start
+            }
+            None => self.grow(want)?,
+        };
+        self.keep_reserve(want)?;
+        Ok(start)
+    }
+
+    /// Whether the file may grow by so many pages rather than be filled in its gaps.
+    fn may_grow(&self, want: u64) -> bool {
+        let space = &self.writer.space;
+        let live =
+            self.end.saturating_sub(space.free_pages() + space.pending_pages() + self.own_free.pages());
+        let end = self.end + want;
+        end <= self.writer.file_pages
+            || self.writer.grown(end, self.page_size()) <= self.pager.config.most_pages(live)
+    }
+
+    /// Adds pages at the end of the file, with blocks behind them, or to be written at once.
+    fn grow(&mut self, pages: u64) -> Result<u64> {
+        let start = self.end;
+        if start + pages >= 1 << 48 {
+            return Err(Error::Full { what: "a file has 2^48 pages at most" });
+        }
+        self.writer.ensure_file(&self.pager, start + pages)?;
+        self.end += pages;
+        Ok(start)
+    }
+
+    /// Keeps some space for transactions that free more than they take, so that a full disk can be emptied.
+    fn keep_reserve(&mut self, taken: u64) -> Result<()> {
+        let page_size = self.page_size();
+        let reserve = (self.end / 64).max(RESERVE_MIN);
+        let free = self.writer.space.free_pages() + self.own_free.pages();
+        while free + self.writer.file_pages.saturating_sub(self.end) < reserve {
+            let wanted = self.writer.file_pages + self.writer.growth_step(page_size);
+            match self.writer.ensure_file(&self.pager, wanted) {
+                Ok(()) => {}
+                Err(error) if error.is_out_of_space() && self.frees > taken => return Ok(()),
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+
+    /// After all writes: the file is as long as its pages are many. Pages at its end that were given out and not
+    /// used after all may never have been written.
+    pub(super) fn fill_end(&mut self, page_count: u64) -> Result<()> {
+        let page_size = self.page_size() as u64;
+        let len = self.pager.base.storage.len()?;
+        if len < page_count * page_size {
+            self.written(|pager| pager.base.storage.extend_zeroed(len, page_count * page_size))?;
+        }
+        Ok(())
+    }
+
+    /// Writes a value to a place of its own; where, and what is needed to read it there.
+    pub(super) fn write_run(&mut self, value: &[u8]) -> Result<(u64, Arc<View>, u64)> {
+        let page_size = self.page_size();
+        let pages = run_pages(value.len() as u64, page_size);
+        let start = self.allocate_run(pages)?;
+        let padding = vec![0; index(pages) * page_size - value.len()];
+        let offset = start * page_size as u64;
+        self.written(|pager| pager.base.storage.write_at(&[value, &padding], offset))?;
+        self.written_pages += pages;
+        self.written_runs += 1;
+        self.keep_sums(start, pages, value, &padding);
+        let view = self.pager.view(self.end.min(start + pages))?;
+        Ok((start, view, self.end))
+    }
+
+    fn keep_sums(&mut self, start: u64, pages: u64, value: &[u8], padding: &[u8]) {
+        let page_size = self.page_size();
+        let seed = self.pager.base.seed;
+        if self.written_pages > RECORD_PAGES_MAX || self.pager.config.two_phase {
+            self.sums = None;
+        }
+        let Some(sums) = &mut self.sums else { return };
+        for page in 0..pages {
+            let from = index(page) * page_size;
+            let sum = match value.get(from..from + page_size) {
+                Some(bytes) => record_sum(seed, bytes),
+                None => record_sum(seed, &[&value[from..], padding].concat()),
+            };
+            sums.push((start + page, sum));
+        }
+    }
+
+    /// Writes sealed pages to their places.
+    pub(super) fn write(&mut self, sealed: &mut Sealed) -> Result<()> {
+        let page_size = self.page_size() as u64;
+        sealed.pages.sort_unstable_by_key(|(id, _)| *id);
+        let pages: u64 = sealed.pages.iter().map(|(_, bytes)| bytes.len() as u64 / page_size).sum();
+        self.written_pages += pages;
+        if self.written_pages > RECORD_PAGES_MAX || self.pager.config.two_phase {
+            self.sums = None;
+        }
+        let mut from = 0;
+        while from < sealed.pages.len() {
+            let start = sealed.pages[from].0;
+            let mut end = start;
+            let run = sealed.pages[from..].iter().take_while(|(id, bytes)| {
+                let next = *id == end;
+                end = if next { end + bytes.len() as u64 / page_size } else { end };
+                next
+            });
+            let bufs: Vec<&[u8]> = run.map(|(_, bytes)| &bytes[..]).collect();
+            self.written(|pager| pager.base.storage.write_at(&bufs, start * page_size))?;
+            self.written_runs += 1;
+            from += bufs.len();
+        }
+        let seed = self.pager.base.seed;
+        if let Some(sums) = &mut self.sums {
+            for (id, bytes) in &sealed.pages {
+                let each = bytes.chunks_exact(index(page_size)).map(|page| record_sum(seed, page));
+                sums.extend(each.zip(*id..).map(|(sum, id)| (id, sum)));
+            }
+        }
+        Ok(())
+    }
+
+    /// Writes what outgrew the memory; what is needed to read it there. Such a transaction has no commit record.
+    pub(super) fn spill(&mut self, sealed: &mut Sealed) -> Result<(Arc<View>, u64)> {
+        self.sums = None;
+        self.write(sealed)?;
+        Ok((self.pager.view(self.end)?, self.end))
+    }
+
+    /// A write to pages that no root has: a full disk fails this transaction, anything else ends writing.
+    fn written(&mut self, write: impl FnOnce(&Pager) -> Result<()>) -> Result<()> {
+        write(&self.pager).inspect_err(|error| {
+            if !error.is_out_of_space() {
+                self.pager.end_writing(error);
+            }
+        })
+    }
+
+    /// What was begun is done: the space in memory is the new head's.
+    pub(super) fn finished(&mut self) {
+        self.started = false;
+    }
+
+    pub(super) fn snapshot(&self) -> Snapshot {
+        self.pager.snapshot_of_head(&self.head)
+    }
+}
+
+impl std::fmt::Debug for Txn {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Txn { id, pins, started, end, written_pages, .. } = self;
+        let mut debug = f.debug_struct("Txn");
+        debug.field("id", id).field("pins", pins).field("started", started).field("end", end);
+        debug.field("written_pages", written_pages).finish_non_exhaustive()
+    }
+}
+
+impl Drop for Txn {
+    fn drop(&mut self) {
+        if self.started {
+            // Pages were taken and perhaps written. The head's log still says what is free.
+            self.writer.forget_space(&self.pager);
+        }
+    }
+}
+
+/// Page numbers that a transaction was given, in ascending runs.
+#[derive(Debug, Default)]
+pub(super) struct Ids {
+    runs: VecDeque<(u64, u64)>,
+}
+
+impl Ids {
+    /// The next single page.
+    pub(super) fn next_page(&mut self, txn: &mut Txn) -> Result<PageId> {
+        let Some((start, len)) = self.runs.front_mut() else {
+            return txn.allocate_run(1).map(PageId);
+        };
+        let id = *start;
+        (*start, *len) = (*start + 1, *len - 1);
+        if *len == 0 {
+            self.runs.pop_front();
+        }
+        Ok(PageId(id))
+    }
+
+    /// The next pages that lie side by side; from elsewhere if no run is that long.
+    pub(super) fn next_run(&mut self, pages: u64, txn: &mut Txn) -> Result<PageId> {
+        let Some(i) = self.runs.iter().position(|(_, len)| *len >= pages) else {
+            return txn.allocate_run(pages).map(PageId);
+        };
+        let (start, len) = self.runs[i];
+        if len == pages {
+            self.runs.remove(i);
+        } else {
+            self.runs[i] = (start + pages, len - pages);
+        }
+        Ok(PageId(start))
+    }
+
+    /// How many runs are left.
+    pub(super) fn len(&self) -> usize {
+        self.runs.len()
+    }
+
+    /// What is left.
+    pub(super) fn finish(self) -> impl Iterator<Item = Extent> {
+        self.runs.into_iter().map(|(start, len)| Extent::free(start, len))
+    }
+}

@@ -1,0 +1,178 @@
+//! What the writer lock guards: the free space, the file's length, and the next transaction's number.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use parking_lot::lock_api::ArcMutexGuard;
+use parking_lot::{Mutex, RawMutex};
+
+use super::Pager;
+use super::free_log::{FreeLog, replay};
+use super::head::Head;
+use super::space::Space;
+use crate::error::Result;
+use crate::page::{Extent, TxnId};
+
+/// The writer lock, held.
+pub(crate) type WriterGuard = ArcMutexGuard<RawMutex, Writer>;
+
+/// The file grows by a sixteenth of itself, but not by less or more than this.
+const GROWTH_MIN: u64 = 256 << 10;
+const GROWTH_MAX: u64 = 16 << 20;
+
+/// See the module.
+#[derive(Debug)]
+pub(crate) struct Writer {
+    /// The number of the next transaction that writes a page.
+    pub(super) next_id: u64,
+    /// No number from here on may stand on a page: a durable meta page says so.
+    pub(super) ceiling: u64,
+    /// Pages of the file, with blocks behind them.
+    pub(super) file_pages: u64,
+    /// Whether `space` and `log` are the head's.
+    loaded: bool,
+    pub(super) space: Space,
+    pub(super) log: FreeLog,
+    /// The last commit that lowered the page count, until the file is cut.
+    pub(super) lowered: Option<TxnId>,
+}
+
+impl Writer {
+    pub(super) fn new(next_id: u64, file_pages: u64) -> Writer {
+        Writer {
+            next_id,
+            ceiling: next_id,
+            file_pages,
+            loaded: false,
+            space: Space::default(),
+            log: FreeLog::default(),
+            lowered: None,
+        }
+    }
+
+    /// Pages that the file grows by at once.
+    pub(super) fn growth_step(&self, page_size: usize) -> u64 {
+        let bytes = (self.file_pages * page_size as u64 / 16).clamp(GROWTH_MIN, GROWTH_MAX);
+        bytes / page_size as u64
+    }
+
+    /// Pages that the file would have after growing to `pages`.
+    pub(super) fn grown(&self, pages: u64, page_size: usize) -> u64 {
+        pages.max(self.file_pages + self.growth_step(page_size))
+    }
+
+    /// Makes the file at least `pages` long, with blocks behind all of it, unless it is longer than a step: such
+    /// pages are written at once by whoever asks.
+    pub(super) fn ensure_file(&mut self, pager: &Pager, pages: u64) -> Result<()> {
+        if pages <= self.file_pages {
+            return Ok(());
+        }
+        let page_size = pager.base.page_size;
+        let step = self.growth_step(page_size);
+        if pages - self.file_pages > step {
+            self.file_pages = pages;
+            return Ok(());
+        }
+        let (from, storage) = (self.file_pages * page_size as u64, &pager.base.storage);
+        let extend = |to: u64| storage.extend_zeroed(from, to * page_size as u64).map(|()| to);
+        let to = match extend(self.file_pages + step) {
+            // There may be room for what is needed, if not for a whole step.
+            Err(error) if error.is_out_of_space() && pages < self.file_pages + step => extend(pages),
+            result => result,
+        };
+        let to = to.inspect_err(|error| {
+            if !error.is_out_of_space() {
+                pager.end_writing(error);
+            }
+        })?;
+        // Off the commit path: the zeros go to the disk now, so that no sync has to wait for them.
+        storage.start_writeback(from, to * page_size as u64 - from);
+        self.file_pages = to;
+        Ok(())
+    }
+
+    /// After a failure or an abort: what is in memory may not be what the head's log says.
+    pub(super) fn forget_space(&mut self, pager: &Pager) {
+        self.loaded = false;
+        self.space = Space::default();
+        self.log = FreeLog::default();
+        if let Ok(len) = pager.base.storage.len() {
+            self.file_pages = len / pager.base.page_size as u64;
+        }
+    }
+}
+
+impl Pager {
+    /// Waits for the writer lock, in turn.
+    pub(crate) fn lock_writer(&self) -> WriterGuard {
+        self.writer.lock_arc()
+    }
+
+    /// The writer lock if it is free.
+    pub(crate) fn try_lock_writer(&self) -> Option<WriterGuard> {
+        self.writer.try_lock_arc()
+    }
+
+    /// Waits for the writer lock no longer than `limit`.
+    pub(crate) fn lock_writer_for(&self, limit: Duration) -> Option<WriterGuard> {
+        self.writer.try_lock_arc_for(limit)
+    }
+
+    /// Reads the head's free space if it is not in memory. O(extents), once.
+    pub(super) fn load_space(&self, writer: &mut Writer, head: &Head, pins: &[TxnId]) -> Result<()> {
+        if writer.loaded {
+            return Ok(());
+        }
+        let snapshot = self.snapshot_of_head(head);
+        let (log, records) = FreeLog::read(&snapshot, self.base.seed)?;
+        let mut space = Space::default();
+        for extent in replay(&records, head.root.page_count) {
+            self.check_extent(&extent)?;
+            space.add(extent, pins);
+        }
+        for page in log.pages() {
+            if space.contains(page.0) {
+                return Err(crate::Error::corrupted(
+                    page.0,
+                    "free-space record",
+                    "a page that is not in use",
+                    page,
+                ));
+            }
+        }
+        (writer.space, writer.log, writer.loaded) = (space, log, true);
+        Ok(())
+    }
+
+    /// The header pages are never free.
+    fn check_extent(&self, extent: &Extent) -> Result<()> {
+        let inside = |page: &u64| (extent.start..extent.end()).contains(page);
+        match self.header_pages().iter().find(|page| inside(page)) {
+            None => Ok(()),
+            Some(page) => {
+                let found = format!("{} pages from {}", extent.len, extent.start);
+                Err(crate::Error::corrupted(*page, "free-space record", "no header page", found))
+            }
+        }
+    }
+
+    /// Cuts the file behind its last page when nobody can look there any more: every pinned root is at or after
+    /// the durable commit that lowered the page count.
+    pub(super) fn cut_file(&self, writer: &mut Writer, head: &Head) -> Result<()> {
+        let Some(lowered) = writer.lowered else { return Ok(()) };
+        if self.base.shared.durable() < lowered || self.base.shared.pins().iter().any(|pin| *pin < lowered) {
+            return Ok(());
+        }
+        let pages = head.root.page_count;
+        if writer.file_pages > pages {
+            self.base.storage.truncate(pages * self.base.page_size as u64)?;
+            writer.file_pages = pages;
+        }
+        writer.lowered = None;
+        Ok(())
+    }
+
+    pub(super) fn writer_mutex(writer: Writer) -> Arc<Mutex<Writer>> {
+        Arc::new(Mutex::new(writer))
+    }
+}

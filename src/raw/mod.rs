@@ -1,0 +1,51 @@
+//! Tables as bytes: what the typed tables are made of, and what the tool lives on.
+//!
+//! No types are checked here; a table says which ones it was made with.
+
+mod open;
+mod read;
+mod write;
+
+use std::borrow::Cow;
+use std::iter::FusedIterator;
+use std::ops::Bound;
+
+use crate::btree;
+use crate::error::Result;
+
+pub(crate) use open::{OpenTables, TableState};
+pub use read::RawTable;
+pub use write::RawTableMut;
+
+/// A key and its value, as bytes. The key is put together where its page stores a common prefix once; the value
+/// is where it is in the file.
+pub type RawEntry<'a> = (Cow<'a, [u8]>, &'a [u8]);
+
+/// A range of keys, as bytes.
+pub type RawBounds<'a> = (Bound<&'a [u8]>, Bound<&'a [u8]>);
+
+/// The entries of a range, in the order of their keys, from both ends.
+///
+/// After the last entry, and after an error, there is nothing more.
+#[derive(Debug)]
+pub struct RawRange<'a> {
+    inner: btree::Range<'a>,
+}
+
+impl<'a> Iterator for RawRange<'a> {
+    type Item = Result<RawEntry<'a>>;
+
+    #[inline]
+    fn next(&mut self) -> Option<Self::Item> {
+        self.inner.next_entry()
+    }
+}
+
+impl DoubleEndedIterator for RawRange<'_> {
+    #[inline]
+    fn next_back(&mut self) -> Option<Self::Item> {
+        self.inner.next_back_entry()
+    }
+}
+
+impl FusedIterator for RawRange<'_> {}

@@ -1,0 +1,126 @@
+//! `RawTable`: a table in a read transaction, as bytes.
+
+use super::{RawBounds, RawEntry, RawRange};
+use crate::btree;
+use crate::error::Result;
+use crate::page::{TableRecord, TreeRoot};
+use crate::pager::Snapshot;
+
+/// A table in a read transaction, as bytes. What it returns borrows from the transaction, not from this handle.
+///
+/// Every method that returns a `Result` can fail with [`Error::Corrupted`](crate::Error::Corrupted) where a page
+/// that it touches for the first time is damaged.
+#[derive(Debug, Clone)]
+pub struct RawTable<'tx> {
+    pages: &'tx Snapshot,
+    root: TreeRoot,
+    name: String,
+    key_type: String,
+    value_type: String,
+}
+
+impl<'tx> RawTable<'tx> {
+    pub(crate) fn new(pages: &'tx Snapshot, name: &str, record: TableRecord) -> RawTable<'tx> {
+        let TableRecord { root, key_type, value_type } = record;
+        RawTable { pages, root, name: name.to_owned(), key_type, value_type }
+    }
+
+    /// The table's name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The name of the type of its keys.
+    pub fn key_type(&self) -> &str {
+        &self.key_type
+    }
+
+    /// The name of the type of its values.
+    pub fn value_type(&self) -> &str {
+        &self.value_type
+    }
+
+    /// How many entries there are. O(1).
+    pub fn len(&self) -> u64 {
+        self.root.child.count
+    }
+
+    /// Whether there are none. O(1).
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The value of a key. O(log n); copies nothing.
+    ///
+    /// # Errors
+    /// [`Error::Corrupted`](crate::Error::Corrupted).
+    #[inline]
+    pub fn get(&self, key: &[u8]) -> Result<Option<&'tx [u8]>> {
+        btree::get(self.pages, &self.root, key)
+    }
+
+    /// Whether there is an entry with this key. O(log n).
+    ///
+    /// # Errors
+    /// [`Error::Corrupted`](crate::Error::Corrupted).
+    pub fn contains(&self, key: &[u8]) -> Result<bool> {
+        self.get(key).map(|value| value.is_some())
+    }
+
+    /// The entry with the smallest key. O(log n).
+    ///
+    /// # Errors
+    /// [`Error::Corrupted`](crate::Error::Corrupted).
+    pub fn first(&self) -> Result<Option<RawEntry<'tx>>> {
+        btree::first(self.pages, &self.root)
+    }
+
+    /// The entry with the greatest key. O(log n).
+    ///
+    /// # Errors
+    /// [`Error::Corrupted`](crate::Error::Corrupted).
+    pub fn last(&self) -> Result<Option<RawEntry<'tx>>> {
+        btree::last(self.pages, &self.root)
+    }
+
+    /// Entry number `index` in the order of keys, from 0. O(log n).
+    ///
+    /// # Errors
+    /// [`Error::Corrupted`](crate::Error::Corrupted).
+    pub fn nth(&self, index: u64) -> Result<Option<RawEntry<'tx>>> {
+        btree::nth(self.pages, &self.root, index)
+    }
+
+    /// How many entries have a smaller key. O(log n).
+    ///
+    /// # Errors
+    /// [`Error::Corrupted`](crate::Error::Corrupted).
+    pub fn rank(&self, key: &[u8]) -> Result<u64> {
+        btree::rank(self.pages, &self.root, key)
+    }
+
+    /// How many entries lie in a range. O(log n).
+    ///
+    /// # Errors
+    /// [`Error::Corrupted`](crate::Error::Corrupted).
+    pub fn count(&self, range: RawBounds<'_>) -> Result<u64> {
+        btree::count(self.pages, &self.root, &range)
+    }
+
+    /// The entries of a range. A range whose end lies before its start is empty.
+    ///
+    /// # Errors
+    /// None here: a damaged page is an item of the iterator.
+    pub fn range(&self, range: RawBounds<'_>) -> Result<RawRange<'tx>> {
+        Ok(RawRange { inner: btree::Range::new(self.pages, &self.root, &range) })
+    }
+
+    /// Keys that cut the entries into `parts` of about the same number, ascending: at most `parts - 1` of them.
+    /// O(parts log n).
+    ///
+    /// # Errors
+    /// [`Error::Corrupted`](crate::Error::Corrupted).
+    pub fn split(&self, parts: usize) -> Result<Vec<Vec<u8>>> {
+        btree::split(self.pages, &self.root, parts)
+    }
+}

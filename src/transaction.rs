@@ -1,0 +1,307 @@
+//! Transactions: a snapshot to read, or a snapshot and what is changed of it.
+
+use std::fmt;
+use std::panic::Location;
+use std::sync::Arc;
+
+use crate::catalog;
+use crate::error::{Error, Result};
+use crate::options::Durability;
+use crate::pager::{Pager, Placement, ReadSnapshot, Txn};
+use crate::raw::{OpenTables, RawTable, RawTableMut};
+use crate::table::{ReadTable, TableDef, TableMut, type_names, type_names_match};
+
+/// A snapshot of the database: what it held when the transaction began, whatever is committed since.
+///
+/// Waits for nobody and nobody waits for it. What is read borrows from the transaction. As long as it lives, the
+/// pages that it can see are not reused; drop it when it is not needed.
+///
+/// ```
+/// use folio::{Database, Table};
+///
+/// const WORDS: Table<&str, u64> = Table::new("words");
+///
+/// let db = Database::in_memory()?;
+/// db.write(|tx| tx.open(WORDS)?.insert("leaf", 2))?;
+/// let tx = db.begin_read()?;
+/// let words = tx.open(WORDS)?;
+/// assert_eq!(words.get("leaf")?, Some(2));
+/// # Ok::<(), folio::Error>(())
+/// ```
+pub struct ReadTransaction {
+    snapshot: ReadSnapshot,
+}
+
+impl ReadTransaction {
+    pub(crate) fn new(snapshot: ReadSnapshot) -> ReadTransaction {
+        ReadTransaction { snapshot }
+    }
+
+    pub(crate) fn snapshot(&self) -> &ReadSnapshot {
+        &self.snapshot
+    }
+
+    /// Opens a table. One that does not exist reads as an empty one.
+    ///
+    /// # Errors
+    /// [`Error::TableTypeMismatch`] if it was made with other types; [`Error::Corrupted`].
+    pub fn open<T: TableDef>(&self, table: T) -> Result<ReadTable<'_, T::Key, T::Value>> {
+        let raw = match self.open_raw(table.table_name()) {
+            Ok(raw) => Some(raw),
+            Err(Error::NoSuchTable { .. }) => None,
+            Err(error) => return Err(error),
+        };
+        if let Some(raw) = &raw {
+            check_types::<T>(raw.name(), raw.key_type(), raw.value_type())?;
+        }
+        Ok(ReadTable::new(raw))
+    }
+
+    /// Opens a table as bytes, whatever its types are.
+    ///
+    /// # Errors
+    /// [`Error::NoSuchTable`]; [`Error::Corrupted`].
+    pub fn open_raw(&self, name: &str) -> Result<RawTable<'_>> {
+        let pages = self.snapshot.pages();
+        match catalog::find(pages, &pages.root().catalog, name)? {
+            Some(record) => Ok(RawTable::new(pages, name, record)),
+            None => Err(Error::NoSuchTable { table: name.to_owned() }),
+        }
+    }
+
+    /// Every table, by name. O(tables).
+    ///
+    /// # Errors
+    /// [`Error::Corrupted`].
+    pub fn tables(&self) -> Result<Vec<TableInfo>> {
+        let pages = self.snapshot.pages();
+        Ok(TableInfo::of(catalog::list(pages, &pages.root().catalog)?))
+    }
+
+    /// The number of the transaction whose commit this snapshot is.
+    pub fn txn(&self) -> u64 {
+        self.snapshot.pages().root().txn.0
+    }
+}
+
+impl fmt::Debug for ReadTransaction {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ReadTransaction").field("txn", &self.txn()).finish_non_exhaustive()
+    }
+}
+
+/// A transaction that changes the database: all of it becomes visible with [`commit`](Self::commit), or nothing
+/// when it is dropped. There is one at a time.
+///
+/// `Send`, not `Sync`.
+///
+/// ```
+/// use folio::{Database, Table};
+///
+/// const FROM: Table<&str, u64> = Table::new("from");
+/// const TO: Table<&str, u64> = Table::new("to");
+///
+/// let db = Database::in_memory()?;
+/// let tx = db.begin_write()?;
+/// {
+///     // Several tables may be open at once, and a value borrowed from one be stored in another.
+///     let (mut from, mut to) = (tx.open(FROM)?, tx.open(TO)?);
+///     from.insert("leaf", 2)?;
+///     if let Some(number) = from.get("leaf")? {
+///         to.insert("leaf", number)?;
+///     }
+/// }
+/// assert!(tx.commit()?.durable);
+/// # Ok::<(), folio::Error>(())
+/// ```
+pub struct WriteTransaction {
+    tables: OpenTables,
+    pager: Arc<Pager>,
+    durability: Durability,
+    two_phase: bool,
+    id: u64,
+}
+
+impl WriteTransaction {
+    pub(crate) fn new(pager: Arc<Pager>, txn: Txn) -> WriteTransaction {
+        let id = txn.id().0;
+        let durability = Durability::default();
+        WriteTransaction { tables: OpenTables::new(txn), pager, durability, two_phase: false, id }
+    }
+
+    /// Lets the commit place its pages as near to the beginning of the file as can be.
+    pub(crate) fn place_lowest(&mut self) {
+        self.tables.txn().lock().set_placement(Placement::Lowest);
+    }
+
+    /// Changes nothing but where the catalog lies.
+    pub(crate) fn touch(&self) -> Result<()> {
+        self.tables.touch()
+    }
+
+    /// Opens a table, and makes it if it does not exist.
+    ///
+    /// # Errors
+    /// [`Error::TableTypeMismatch`]; [`Error::TableInUse`] if it is open in this transaction already;
+    /// [`Error::TableName`]; [`Error::Corrupted`].
+    #[track_caller]
+    pub fn open<T: TableDef>(&self, table: T) -> Result<TableMut<'_, T::Key, T::Value>> {
+        let (key_type, value_type) = type_names::<T::Key, T::Value>();
+        let taken =
+            self.tables.take(table.table_name(), Some((&key_type, &value_type)), Location::caller())?;
+        let raw = RawTableMut::new(&self.tables, taken);
+        check_types::<T>(raw.name(), raw.key_type(), raw.value_type())?;
+        Ok(TableMut::new(raw))
+    }
+
+    /// Opens a table as bytes, whatever its types are.
+    ///
+    /// # Errors
+    /// [`Error::NoSuchTable`]; [`Error::TableInUse`]; [`Error::Corrupted`].
+    #[track_caller]
+    pub fn open_raw(&self, name: &str) -> Result<RawTableMut<'_>> {
+        let taken = self.tables.take(name, None, Location::caller())?;
+        Ok(RawTableMut::new(&self.tables, taken))
+    }
+
+    /// Opens a table as bytes, and makes it with these types if it does not exist.
+    ///
+    /// # Errors
+    /// [`Error::TableTypeMismatch`]; [`Error::TableInUse`]; [`Error::TableName`]; [`Error::Corrupted`].
+    #[track_caller]
+    pub fn create_raw(&self, name: &str, key_type: &str, value_type: &str) -> Result<RawTableMut<'_>> {
+        let taken = self.tables.take(name, Some((key_type, value_type)), Location::caller())?;
+        let raw = RawTableMut::new(&self.tables, taken);
+        if (raw.key_type(), raw.value_type()) != (key_type, value_type) {
+            let expected = format!("{key_type} -> {value_type}");
+            return Err(mismatch(name, expected, raw.key_type(), raw.value_type()));
+        }
+        Ok(raw)
+    }
+
+    /// Removes a table and everything in it; whether there was one. As fast as
+    /// [`clear`](crate::RawTableMut::clear).
+    ///
+    /// # Errors
+    /// [`Error::TableInUse`]; [`Error::Corrupted`].
+    #[track_caller]
+    pub fn drop_table(&self, name: &str) -> Result<bool> {
+        self.tables.drop_table(name, Location::caller())
+    }
+
+    /// Every table, by name, as this transaction has it; a table that is open now as it was when it was opened.
+    /// O(tables).
+    ///
+    /// # Errors
+    /// [`Error::Corrupted`].
+    pub fn tables(&self) -> Result<Vec<TableInfo>> {
+        Ok(TableInfo::of(self.tables.list()?))
+    }
+
+    /// When the commit is durable. Default: [`Durability::Immediate`].
+    pub fn set_durability(&mut self, durability: Durability) {
+        self.durability = durability;
+    }
+
+    /// Whether the sync that makes this commit durable is preceded by one of its pages, so that nothing rests on
+    /// a checksum. Default: what the database was opened with.
+    pub fn set_two_phase(&mut self, yes: bool) {
+        self.two_phase = yes;
+    }
+
+    /// The number of this transaction.
+    pub fn txn(&self) -> u64 {
+        self.id
+    }
+
+    /// Makes the changes visible, and durable as [`set_durability`](Self::set_durability) says. Returns when new
+    /// read transactions see them.
+    ///
+    /// # Errors
+    /// [`Error::Poisoned`]; [`Error::Io`] where the pages could not be written: nothing is changed, and after
+    /// `ENOSPC` the next transaction may succeed; [`Error::OutcomeUnknown`] if the sync failed: the commit may be
+    /// on the disk or not; [`Error::WritingEnded`].
+    pub fn commit(self) -> Result<CommitInfo> {
+        let WriteTransaction { tables, pager, durability, two_phase, .. } = self;
+        let page_size = pager.page_size() as u64;
+        let buffered = durability == Durability::Buffered;
+        // The writer lock is free from here on: the next transaction begins while this one waits for the disk.
+        let (txn, pages, runs, checkpoint_due) = match tables.commit(buffered, two_phase)? {
+            Some(done) => (done.root.txn, done.pages, done.runs, done.checkpoint_due),
+            None => (pager.newest(), 0, 0, false),
+        };
+        if !buffered || checkpoint_due || !pager.is_visible(txn) {
+            pager.sync_to(txn)?;
+        }
+        let durable = pager.durable() >= txn.0;
+        Ok(CommitInfo { txn: txn.0, pages, bytes: pages * page_size, runs, durable })
+    }
+
+    /// Ends the transaction without a change. Dropping it does the same.
+    pub fn abort(self) {}
+}
+
+impl fmt::Debug for WriteTransaction {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let WriteTransaction { id, durability, .. } = self;
+        f.debug_struct("WriteTransaction")
+            .field("txn", id)
+            .field("durability", durability)
+            .finish_non_exhaustive()
+    }
+}
+
+fn check_types<T: TableDef>(name: &str, key_type: &str, value_type: &str) -> Result<()> {
+    if type_names_match::<T::Key, T::Value>(key_type, value_type) {
+        return Ok(());
+    }
+    let (key, value) = type_names::<T::Key, T::Value>();
+    Err(mismatch(name, format!("{key} -> {value}"), key_type, value_type))
+}
+
+fn mismatch(table: &str, expected: String, key_type: &str, value_type: &str) -> Error {
+    let found = format!("{key_type} -> {value_type}");
+    Error::TableTypeMismatch { table: table.to_owned(), expected, found }
+}
+
+/// What a commit did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct CommitInfo {
+    /// The number of the transaction; of the newest one if this changed nothing.
+    pub txn: u64,
+    /// Pages written.
+    pub pages: u64,
+    /// Bytes of these pages.
+    pub bytes: u64,
+    /// Runs of neighbouring pages that they were written in.
+    pub runs: u64,
+    /// Whether the commit is on the disk.
+    pub durable: bool,
+}
+
+/// A table, as the catalog knows it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct TableInfo {
+    /// Its name.
+    pub name: String,
+    /// The name of the type of its keys.
+    pub key_type: String,
+    /// The name of the type of its values.
+    pub value_type: String,
+    /// How many entries it has.
+    pub entries: u64,
+}
+
+impl TableInfo {
+    fn of(tables: Vec<(String, crate::page::TableRecord)>) -> Vec<TableInfo> {
+        let info = |(name, record): (String, crate::page::TableRecord)| TableInfo {
+            name,
+            key_type: record.key_type,
+            value_type: record.value_type,
+            entries: record.root.child.count,
+        };
+        tables.into_iter().map(info).collect()
+    }
+}
