@@ -90,7 +90,10 @@ pub enum Recovery {
     /// It had been closed in good order.
     Clean,
     /// It had not: the process or the system had ended.
+    #[non_exhaustive]
     Recovered {
+        /// The transaction that the database was recovered to.
+        txn: u64,
         /// Whether the newest meta page did not verify, and the commit before it was taken.
         fell_back: bool,
         /// Pages that were read to verify the last commits.
@@ -208,8 +211,12 @@ fn recovery(pager: &Pager) -> Recovery {
     if found.clean {
         return Recovery::Clean;
     }
-    let (fell_back, pages_verified) = (found.fell_back, found.pages_verified);
-    Recovery::Recovered { fell_back, pages_verified, head_adopted: found.head_adopted }
+    Recovery::Recovered {
+        txn: found.txn,
+        fell_back: found.fell_back,
+        pages_verified: found.pages_verified,
+        head_adopted: found.head_adopted,
+    }
 }
 
 fn add(all: &mut TreeCensus, tree: &TreeCensus) {
@@ -267,10 +274,9 @@ pub(crate) fn check(
     let (mut free_pages, mut pending_pages) = (0, 0);
     match snapshot.survey() {
         Ok(survey) => {
-            survey
-                .log_pages
-                .iter()
-                .for_each(|page| drop(census.claim(page.0, 1, "the page of the free-space log")));
+            for page in &survey.log_pages {
+                census.claim(page.0, 1, "the page of the free-space log");
+            }
             for extent in &survey.extents {
                 census.claim(extent.start, extent.len, "the free or pending page");
             }

@@ -30,6 +30,8 @@ use crate::storage::{Access, Lock, Storage};
 /// What opening found and did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Recovered {
+    /// The transaction that is shown.
+    pub(crate) txn: u64,
     /// The database was closed in good order.
     pub(crate) clean: bool,
     /// The newest meta page did not verify, and the one before it was taken.
@@ -83,7 +85,7 @@ pub(crate) fn open(storage: Storage, lock: Option<Lock>, config: Config) -> Resu
     let mut slots = read_metas(&storage)?;
     let writable = storage.access() == Access::ReadWrite;
     let clean = slots.first().is_some_and(|slot| slot.meta.clean);
-    let mut recovered = Recovered { clean, fell_back: false, pages_verified: 0, head_adopted: false };
+    let mut recovered = Recovered { txn: 0, clean, fell_back: false, pages_verified: 0, head_adopted: false };
     if !clean {
         storage.drop_cache();
         slots = read_metas(&storage)?;
@@ -96,6 +98,7 @@ pub(crate) fn open(storage: Storage, lock: Option<Lock>, config: Config) -> Resu
     let meta = adopted.meta;
     let (page_size, root) = (meta.page_size as usize, meta.root);
     let shown = head.unwrap_or(root);
+    recovered.txn = shown.txn.0;
     let base = Arc::new(Base {
         shared: Shared::new(&shown),
         page_size,

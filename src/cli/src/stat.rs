@@ -59,10 +59,11 @@ fn write_summary(out: &mut impl Write, stats: &Stats) -> io::Result<()> {
 fn recovery_text(recovery: Recovery) -> String {
     match recovery {
         Recovery::Clean => "clean".to_owned(),
-        Recovery::Recovered { txn, pages_verified, head_adopted } => format!(
-            "unclean: recovered to transaction {}, {} pages verified{}",
+        Recovery::Recovered { txn, fell_back, pages_verified, head_adopted, .. } => format!(
+            "unclean: recovered to transaction {}, {} pages verified{}{}",
             grouped(txn),
             grouped(pages_verified),
+            if fell_back { ", the newest meta page did not verify" } else { "" },
             if head_adopted { ", commits that were not durable yet included" } else { "" }
         ),
         _ => "of a kind that this version of the tool does not know".to_owned(),
@@ -131,8 +132,9 @@ fn write_tables(out: &mut impl Write, stats: &Stats) -> io::Result<()> {
 
 fn write_json(out: &mut impl Write, stats: &Stats) -> io::Result<()> {
     let recovery = match stats.recovery {
-        Recovery::Recovered { txn, pages_verified, head_adopted } => {
-            json!({ "txn": txn, "pages_verified": pages_verified, "head_adopted": head_adopted })
+        Recovery::Recovered { txn, fell_back, pages_verified, head_adopted, .. } => {
+            let verified = pages_verified;
+            json!({ "txn": txn, "fell_back": fell_back, "pages_verified": verified, "head_adopted": head_adopted })
         }
         _ => serde_json::Value::Null,
     };
