@@ -3,7 +3,9 @@
 use std::path::Path;
 
 use crate::database::Database;
-use crate::error::{Error, Result};
+#[cfg(doc)]
+use crate::error::Error;
+use crate::error::Result;
 use crate::storage::Storage;
 
 /// When a commit is durable. Every level is atomic: a crash leaves whole commits, never a part of one.

@@ -8,13 +8,15 @@
 //! group takes in a further neighbour rather than break it; where children of two branches become neighbours
 //! (a *seam*), they are merged first if they must be.
 
+use super::cuts::{Edge, merge_limit};
+use super::group::{Group, ROUGH, edited};
 use super::path::{Frame, Path, add_below, heap_child};
 use crate::error::{Error, Result};
 use crate::page::{
-    Cell, Child, HAS_OVERFLOW, KIND_BRANCH, LEVELS_MAX, Page, PageMut, TreeRoot, build, cell_cost, init,
-    merged_len, packed_len, packed_len_of, packed_page_len, separator_len, shared_len,
+    Cell, Child, KIND_BRANCH, LEVELS_MAX, Page, PageMut, TreeRoot, build, cell_cost, init, merged_len,
+    packed_len, packed_page_len,
 };
-use crate::pager::{Pages, PagesMut};
+use crate::pager::PagesMut;
 
 /// A change to one page: `remove` cells from number `at` on give way to `cells`, whose keys are whole.
 #[derive(Clone, Copy)]
@@ -29,16 +31,6 @@ pub(super) struct Edit<'e, 'c> {
 pub(super) struct Below {
     pub(super) count: i64,
     pub(super) flags: u64,
-}
-
-/// Two neighbours that together take no more than this are merged: 3/4 of a page.
-pub(crate) fn merge_limit(page_size: usize) -> usize {
-    page_size / 4 * 3
-}
-
-/// How full pages are after a group is laid out: the rest is room for what comes next.
-fn fill_limit(page_size: usize) -> usize {
-    page_size / 10 * 9
 }
 
 /// Applies `edit` to the page at `depth` of `path`, and whatever follows from it to the pages above.
@@ -126,16 +118,6 @@ fn rebuild<P: PagesMut>(pages: &mut P, index: usize, edit: &Edit<'_, '_>) -> boo
     fits
 }
 
-/// The cells of `page` with the edit made.
-fn edited<'a>(page: Page<'a>, edit: &Edit<'_, 'a>) -> Vec<Cell<'a>> {
-    let kept = |range: std::ops::Range<usize>| range.map(|i| page.cell(i));
-    let mut cells = Vec::with_capacity(page.len() + edit.cells.len());
-    cells.extend(kept(0..edit.at));
-    cells.extend_from_slice(edit.cells);
-    cells.extend(kept(edit.at + edit.remove..page.len()));
-    cells
-}
-
 /// Puts a branch with one child, the old root, above it; its depth, 0.
 fn grow_root<P: PagesMut>(pages: &mut P, root: &mut TreeRoot, path: &mut Path) -> Result<usize> {
     if usize::from(root.level) + 1 >= LEVELS_MAX {
@@ -153,15 +135,6 @@ fn grow_root<P: PagesMut>(pages: &mut P, root: &mut TreeRoot, path: &mut Path) -
     Ok(0)
 }
 
-/// Where a page is cut that grows at the edge of the tree.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Edge {
-    /// Keys descend: the first cell gets a page of its own.
-    First,
-    /// Keys ascend: the last cell gets a page of its own, and the others stay full.
-    Last,
-}
-
 /// Whether the edit adds at the left or right edge of the whole tree: then keys are probably inserted in order.
 fn edge_of<P: PagesMut>(pages: &P, path: &Path, depth: usize, edit: &Edit<'_, '_>) -> Option<Edge> {
     let len = |frame: &Frame| Page::new(pages.bytes(frame.page)).len();
@@ -173,370 +146,6 @@ fn edge_of<P: PagesMut>(pages: &P, path: &Path, depth: usize, edit: &Edit<'_, '_
         return Some(Edge::First);
     }
     None
-}
-
-/// Neighbours under one parent, taken out of the tree, and the edit to one of them.
-pub(super) struct Group<'e, 'c> {
-    parent: usize,
-    /// The number of the child that is edited.
-    slot: usize,
-    edit: Edit<'e, 'c>,
-    /// Which children of the parent they are.
-    range: std::ops::Range<usize>,
-    level: u8,
-    /// How full the pages of a new layout are at most, as far as the cells allow.
-    fill: usize,
-    members: Vec<Member>,
-}
-
-struct Member {
-    bytes: Box<[u8]>,
-    /// What the parent has for the page, less what seams have moved to the left.
-    separator: Vec<u8>,
-    /// The first cell belongs to the page on the left now: the two children were merged.
-    first_merged: bool,
-    /// The child that the last cell has become.
-    last_child: Option<[u8; 24]>,
-}
-
-/// A page of a new layout.
-struct LaidOut {
-    separator: Vec<u8>,
-    child: Child,
-    len: usize,
-}
-
-pub(super) struct Layout {
-    pages: Vec<LaidOut>,
-}
-
-impl Layout {
-    /// How the parent names the pages.
-    pub(super) fn encoded(&self) -> Vec<[u8; 24]> {
-        self.pages.iter().map(|page| page.child.encode()).collect()
-    }
-
-    /// The parent's cells for the pages; `encoded` are their children.
-    pub(super) fn cells<'a>(&'a self, encoded: &'a [[u8; 24]]) -> impl Iterator<Item = Cell<'a>> {
-        self.pages.iter().zip(encoded).map(|(page, fixed)| Cell {
-            prefix: &[],
-            suffix: &page.separator,
-            fixed,
-            tail: &[],
-            extended: false,
-        })
-    }
-
-    fn discard<P: PagesMut>(self, pages: &mut P) {
-        for page in self.pages {
-            pages.drop_page(&page.child);
-        }
-    }
-}
-
-impl<'e, 'c> Group<'e, 'c> {
-    /// The group of one: child `slot` of `parent`, with the edit to it.
-    fn take<P: PagesMut>(pages: &mut P, parent: usize, slot: usize, edit: Edit<'e, 'c>) -> Result<Self> {
-        let level = Page::new(pages.bytes(parent)).level() - 1;
-        let members = Vec::with_capacity(3);
-        let fill = fill_limit(pages.page_size());
-        let mut group = Group { parent, slot, edit, range: slot..slot, level, fill, members };
-        group.extend_right(pages)?;
-        Ok(group)
-    }
-
-    /// The group of the leaves `window` of `parent`, none of them edited, to be filled up to `fill`.
-    pub(super) fn take_window<P: PagesMut>(
-        pages: &mut P,
-        parent: usize,
-        window: std::ops::Range<usize>,
-        fill: usize,
-    ) -> Result<Self> {
-        let edit = Edit { at: 0, remove: 0, cells: &[] };
-        let mut group = Group::take(pages, parent, window.start, edit)?;
-        (group.slot, group.fill) = (usize::MAX, fill);
-        for _ in 1..window.len() {
-            group.extend_right(pages)?;
-        }
-        Ok(group)
-    }
-
-    fn parent_len<P: PagesMut>(&self, pages: &P) -> usize {
-        Page::new(pages.bytes(self.parent)).len()
-    }
-
-    fn taken<P: PagesMut>(&self, pages: &mut P, slot: usize) -> Result<Member> {
-        let parent = Page::new(pages.bytes(self.parent));
-        let (child, separator) = (parent.child(slot), parent_separator(parent, slot));
-        let bytes = pages.take(&child, self.level)?;
-        Ok(Member { bytes, separator, first_merged: false, last_child: None })
-    }
-
-    fn extend_left<P: PagesMut>(&mut self, pages: &mut P) -> Result<()> {
-        let member = self.taken(pages, self.range.start - 1)?;
-        self.range.start -= 1;
-        self.members.insert(0, member);
-        self.merge_seam(pages, 0)
-    }
-
-    fn extend_right<P: PagesMut>(&mut self, pages: &mut P) -> Result<()> {
-        let member = self.taken(pages, self.range.end)?;
-        self.range.end += 1;
-        self.members.push(member);
-        match self.members.len() {
-            1 => Ok(()),
-            n => self.merge_seam(pages, n - 2),
-        }
-    }
-
-    /// Free bytes of the parent's child `slot`.
-    fn room<P: PagesMut>(&self, pages: &P, slot: usize) -> Result<usize> {
-        let child = Page::new(pages.bytes(self.parent)).child(slot);
-        Ok(pages.page(&child, self.level)?.free_len())
-    }
-
-    fn take_emptier_neighbour<P: PagesMut>(&mut self, pages: &mut P) -> Result<()> {
-        let left = (self.range.start > 0).then(|| self.room(pages, self.range.start - 1)).transpose()?;
-        let has_right = self.range.end < self.parent_len(pages);
-        let right = has_right.then(|| self.room(pages, self.range.end)).transpose()?;
-        match (left, right) {
-            (None, None) => Ok(()),
-            (left, right) if left > right => self.extend_left(pages),
-            _ => self.extend_right(pages),
-        }
-    }
-
-    /// Merges the last child of member `i` with the first of the next one, if neighbours must be.
-    fn merge_seam<P: PagesMut>(&mut self, pages: &mut P, i: usize) -> Result<()> {
-        if self.level == 0 {
-            return Ok(());
-        }
-        let (a, b) = (self.last_child(i), self.first_child(i + 1));
-        let separator = self.members[i + 1].separator.clone();
-        if let Some(child) = merge_children(pages, &a, &b, &separator, self.level - 1)? {
-            self.members[i].last_child = Some(child.encode());
-            self.members[i + 1].first_merged = true;
-        }
-        Ok(())
-    }
-
-    /// The first child of member `i` once the edit is made.
-    fn first_child(&self, i: usize) -> Child {
-        match self.edit.cells.first() {
-            Some(cell) if self.range.start + i == self.slot && self.edit.at == 0 => Child::decode(cell.fixed),
-            _ => Page::new(&self.members[i].bytes).child(0),
-        }
-    }
-
-    /// The last child of member `i` once the edit is made.
-    fn last_child(&self, i: usize) -> Child {
-        let (page, edit) = (Page::new(&self.members[i].bytes), &self.edit);
-        let at_end = self.range.start + i == self.slot && edit.at + edit.remove == page.len();
-        match edit.cells.last() {
-            Some(cell) if at_end => Child::decode(cell.fixed),
-            _ => page.child(page.len() - 1),
-        }
-    }
-
-    /// All cells of the group, in order, with the edit made.
-    fn cells<'a>(&'a self) -> Vec<Cell<'a>> {
-        let (slot, edit) = (self.slot, &self.edit);
-        let mut cells = Vec::new();
-        for (i, member) in self.members.iter().enumerate() {
-            let page = Page::new(&member.bytes);
-            let from = cells.len();
-            if self.range.start + i == slot {
-                cells.extend(edited(page, edit));
-            } else {
-                cells.extend((0..page.len()).map(|i| page.cell(i)));
-            }
-            if let (Some(child), Some(last)) = (&member.last_child, cells.last_mut()) {
-                last.fixed = child;
-            }
-            if self.level > 0 {
-                (cells[from].prefix, cells[from].suffix) = (&[], &member.separator);
-            }
-            if member.first_merged {
-                cells.remove(from);
-            }
-        }
-        cells
-    }
-
-    pub(super) fn lay_out<P: PagesMut>(&self, pages: &mut P, edge: Option<Edge>) -> Layout {
-        let cells = self.cells();
-        let first = self.members.first().map_or(&[][..], |member| &member.separator);
-        let cuts = cuts(self.level, &cells, pages.page_size(), self.fill, edge);
-        let mut layout = Layout { pages: Vec::with_capacity(cuts.len()) };
-        let mut from = 0;
-        for to in cuts {
-            let separator = match from {
-                0 => first.to_vec(),
-                _ => separator_between(self.level, &cells[from - 1], &cells[from]),
-            };
-            let len = packed_len(self.level, &cells[from..to]);
-            let child = build_page(pages, self.level, &cells[from..to]);
-            layout.pages.push(LaidOut { separator, child, len });
-            from = to;
-        }
-        layout
-    }
-
-    /// Takes in an outer neighbour that would have to be merged with a page of the layout; whether it did.
-    fn takes_in_neighbour<P: PagesMut>(&mut self, pages: &mut P, layout: &Layout) -> Result<bool> {
-        let limit = merge_limit(pages.page_size());
-        let parent = Page::new(pages.bytes(self.parent));
-        if let (Some(first), true) = (layout.pages.first(), self.range.start > 0) {
-            let neighbour = pages.page(&parent.child(self.range.start - 1), self.level)?;
-            let page = pages.page(&first.child, self.level)?;
-            if first.len <= limit + ROUGH && merged_len(neighbour, page, &first.separator) <= limit {
-                return self.extend_left(pages).map(|()| true);
-            }
-        }
-        if let (Some(last), true) = (layout.pages.last(), self.range.end < parent.len()) {
-            let neighbour = pages.page(&parent.child(self.range.end), self.level)?;
-            let page = pages.page(&last.child, self.level)?;
-            let separator = parent_separator(parent, self.range.end);
-            if last.len <= limit + ROUGH && merged_len(page, neighbour, &separator) <= limit {
-                return self.extend_right(pages).map(|()| true);
-            }
-        }
-        Ok(false)
-    }
-
-    pub(super) fn recycle<P: PagesMut>(self, pages: &mut P) {
-        for member in self.members {
-            pages.recycle(member.bytes);
-        }
-    }
-}
-
-/// Two pages merged are not shorter than either, but for the padding of a prefix that became shorter.
-const ROUGH: usize = 8;
-
-/// The separator that `parent` has for child `slot`; the first has none.
-fn parent_separator(parent: Page<'_>, slot: usize) -> Vec<u8> {
-    if slot == 0 { Vec::new() } else { parent.key(slot) }
-}
-
-/// The separator between two neighbouring cells that come to lie on two pages.
-fn separator_between(level: u8, left: &Cell<'_>, right: &Cell<'_>) -> Vec<u8> {
-    let mut key = right.key();
-    if level == 0 {
-        key.truncate(separator_len(left, right));
-    }
-    key
-}
-
-/// Builds a heap page; how its parent names it.
-fn build_page<P: PagesMut>(pages: &mut P, level: u8, cells: &[Cell<'_>]) -> Child {
-    let mut buffer = pages.buffer();
-    build(&mut buffer, level, cells);
-    let (mut count, mut flags) = (cells.len() as u64, 0);
-    if level > 0 {
-        let children = || cells.iter().map(|cell| Child::decode(cell.fixed));
-        count = children().map(|child| child.count).sum();
-        flags = children().fold(0, |flags, child| flags | child.word & HAS_OVERFLOW);
-    } else if cells.iter().any(|cell| cell.extended) {
-        flags = HAS_OVERFLOW;
-    }
-    heap_child(pages.adopt(buffer), count, flags)
-}
-
-/// Where to cut `cells` into pages: the ends of the pages, no two neighbours of which would be merged again.
-///
-/// Costs are guesses as long as prefixes differ: keys that share a long prefix with their page, but not with the
-/// whole group, take far less room than they seem to.
-fn cuts(level: u8, cells: &[Cell<'_>], page_size: usize, fill: usize, edge: Option<Edge>) -> Vec<usize> {
-    let mut cuts = good_cuts(level, cells, page_size, fill, edge);
-    let mut i = 0;
-    while i + 1 < cuts.len() {
-        let from = if i == 0 { 0 } else { cuts[i - 1] };
-        if packed_len(level, &cells[from..cuts[i + 1]]) <= merge_limit(page_size) {
-            cuts.remove(i);
-            i = i.saturating_sub(1);
-        } else {
-            i += 1;
-        }
-    }
-    cuts
-}
-
-fn good_cuts(level: u8, cells: &[Cell<'_>], page_size: usize, fill: usize, edge: Option<Edge>) -> Vec<usize> {
-    let fits = |range: std::ops::Range<usize>| packed_len(level, &cells[range]) <= page_size;
-    let at_edge = match edge {
-        Some(Edge::Last) => Some(cells.len() - 1),
-        Some(Edge::First) => Some(1),
-        None => None,
-    };
-    if let Some(cut) = at_edge.filter(|cut| fits(0..*cut) && fits(*cut..cells.len())) {
-        return vec![cut, cells.len()];
-    }
-    let total: usize = cells.iter().map(cell_cost).sum::<usize>() - cells_prefix_gain(level, cells);
-    let count = total.div_ceil(fill).max(1);
-    let even = even_cuts(cells, count);
-    let mut from = 0;
-    for &to in &even {
-        if from >= to || !fits(from..to) {
-            return greedy_cuts(level, cells, page_size);
-        }
-        from = to;
-    }
-    even
-}
-
-/// What one prefix for all cells would save.
-fn cells_prefix_gain(level: u8, cells: &[Cell<'_>]) -> usize {
-    let keyed = if level == 0 { cells } else { &cells[1..] };
-    match keyed {
-        [first, .., last] => shared_len(first, last) * keyed.len(),
-        _ => 0,
-    }
-}
-
-/// Cuts into `count` parts that cost about the same.
-fn even_cuts(cells: &[Cell<'_>], count: usize) -> Vec<usize> {
-    let total: usize = cells.iter().map(cell_cost).sum();
-    let mut cuts = Vec::with_capacity(count);
-    let mut cost = 0;
-    for (i, cell) in cells.iter().enumerate() {
-        let wanted = total * (cuts.len() + 1) / count;
-        // The cell that crosses the line goes to the side where most of it lies.
-        if i > 0 && cuts.len() + 1 < count && cost + cell_cost(cell) / 2 > wanted {
-            cuts.push(i);
-        }
-        cost += cell_cost(cell);
-    }
-    cuts.push(cells.len());
-    cuts
-}
-
-/// Cuts that fill each page from the left: the fewest pages, for cells too different in size to share evenly.
-fn greedy_cuts(level: u8, cells: &[Cell<'_>], page_size: usize) -> Vec<usize> {
-    let mut cuts = Vec::new();
-    let mut from = 0;
-    let mut cost = 0;
-    for i in 0..cells.len() {
-        let keyed_from = if level == 0 { from } else { from + 1 };
-        let cell = cell_cost(&cells[i]) - if i < keyed_from { cells[i].key_len() } else { 0 };
-        let prefix = if i > keyed_from {
-            shared_len(&cells[keyed_from], &cells[i])
-        } else if i == keyed_from {
-            cells[i].key_len()
-        } else {
-            0
-        };
-        if i > from && packed_len_of(prefix, i + 1 - keyed_from.min(i + 1), cost + cell) > page_size {
-            cuts.push(i);
-            from = i;
-            cost = 0;
-            cost += cell_cost(&cells[i]) - if level == 0 { 0 } else { cells[i].key_len() };
-        } else {
-            cost += cell;
-        }
-    }
-    cuts.push(cells.len());
-    cuts
 }
 
 /// Merges two neighbours at `level` if they fit together into 3/4 of a page; how their parent names the one
@@ -552,18 +161,8 @@ pub(super) fn merge_children<P: PagesMut>(
     if merged_len(pages.page(left, level)?, pages.page(right, level)?, separator) > limit {
         return Ok(None);
     }
-    let member = |bytes, separator: &[u8]| Member {
-        bytes,
-        separator: separator.to_vec(),
-        first_merged: false,
-        last_child: None,
-    };
-    let members = vec![member(pages.take(left, level)?, &[]), member(pages.take(right, level)?, separator)];
-    let none = Edit { at: 0, remove: 0, cells: &[] };
-    let (parent, slot, fill) = (usize::MAX, usize::MAX, fill_limit(pages.page_size()));
-    let mut group = Group { parent, slot, edit: none, range: 0..2, level, fill, members };
-    group.merge_seam(pages, 0)?;
-    let child = build_page(pages, level, &group.cells());
+    let group = Group::take_pair(pages, (left, right), separator, level)?;
+    let child = group.merged(pages);
     group.recycle(pages);
     Ok(Some(child))
 }

@@ -3,7 +3,8 @@
 
 use std::ops::Range;
 
-use super::balance::{Below, Edit, Group, apply, settle, settle_path};
+use super::balance::{Below, Edit, apply, settle, settle_path};
+use super::group::Group;
 use super::path::{self, Frame, Path};
 use crate::error::Result;
 use crate::page::{Cell, Child, LeafValue, Page, PageMut, TreeRoot};

@@ -312,7 +312,7 @@ pub(crate) fn split(pages: &dyn Pages, root: &TreeRoot, parts: usize) -> Result<
     let count = root.child.count;
     let mut keys = Vec::new();
     for part in 1..parts as u64 {
-        let at = (u128::from(count) * u128::from(part) / parts as u128) as u64;
+        let at = share(count, part, parts as u64);
         match nth(pages, root, at)? {
             Some((key, _)) if at > 0 && keys.last() != Some(&key.to_vec()) => keys.push(key.into_owned()),
             _ => {}
@@ -320,4 +320,10 @@ pub(crate) fn split(pages: &dyn Pages, root: &TreeRoot, parts: usize) -> Result<
     }
     debug_assert!(keys.first().is_none_or(|key| rank(pages, root, key).is_ok()));
     Ok(keys)
+}
+
+/// `count * part / parts`, which is at most `count`.
+fn share(count: u64, part: u64, parts: u64) -> u64 {
+    let share = u128::from(count) * u128::from(part) / u128::from(parts);
+    u64::try_from(share).unwrap_or(count)
 }

@@ -17,6 +17,8 @@
 mod balance;
 mod compact;
 mod cursor;
+mod cuts;
+mod group;
 mod insert;
 mod path;
 mod rank;
@@ -26,7 +28,7 @@ mod tests;
 mod verify;
 
 pub(crate) use compact::{relocate, repack};
-pub(crate) use cursor::{Bounds, Entry, Range, first, last, nth, split};
+pub(crate) use cursor::{Bounds, Range, first, last, nth, split};
 pub(crate) use insert::{check_lengths, insert, overwrite};
 pub(crate) use rank::{count, rank};
 pub(crate) use remove::{clear, remove, remove_range};

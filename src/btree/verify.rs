@@ -1,6 +1,6 @@
 //! The whole of one tree, page by page: what the whole-file check and the statistics are made of.
 
-use super::balance::merge_limit;
+use super::cuts::merge_limit;
 use crate::error::{Error, Result};
 use crate::page::{
     Child, LeafValue, OverflowRef, Page, TreeRoot, check_unused, index, merged_len, run_pages,
@@ -166,10 +166,11 @@ impl<'w> Walk<'w> {
         if !leaf.has_overflow() {
             self.census.fault(leaf.page().0, "its parent does not say that it has an overflow run");
         }
-        if self.census.claim(id, len, "the overflow run") && self.depth == Depth::Check {
-            if let Err(error) = self.pages.recheck_run(run) {
-                self.census.error(id, &error);
-            }
+        if self.census.claim(id, len, "the overflow run")
+            && self.depth == Depth::Check
+            && let Err(error) = self.pages.recheck_run(run)
+        {
+            self.census.error(id, &error);
         }
     }
 

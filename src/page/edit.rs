@@ -29,7 +29,8 @@ impl<'a> PageMut<'a> {
     }
 
     /// Whether `cell` can be inserted as the page is: its key has the page's prefix, and there is room.
-    pub(crate) fn fits(&self, cell: &Cell<'_>) -> bool {
+    #[cfg(test)]
+    pub(super) fn fits(&self, cell: &Cell<'_>) -> bool {
         let page = self.view();
         let prefix = page.prefix();
         let has_prefix = if cell.prefix.is_empty() {
@@ -40,7 +41,7 @@ impl<'a> PageMut<'a> {
         has_prefix && page.free_len() + prefix.len() >= super::build::cell_cost(cell)
     }
 
-    /// Inserts `cell`, which [`fits`](Self::fits), as number `i`. O(n) in the cells behind it.
+    /// Inserts `cell` as number `i`: its key has the page's prefix, and there is room for it. O(n) in the cells behind it.
     pub(crate) fn insert(&mut self, i: usize, cell: &Cell<'_>, scratch: &mut Vec<u8>) {
         let page = self.view();
         let skip = page.prefix().len();

@@ -37,11 +37,11 @@ impl Extents {
     pub(super) fn add(&mut self, start: u64, len: u64) {
         debug_assert!(len > 0 && self.overlapping(start, len).next().is_none(), "{len} pages from {start}");
         let (mut from, mut to) = (start, start + len);
-        if let Some((&s, &l)) = self.by_start.range(..start).next_back() {
-            if s + l == start {
-                self.remove(s, l);
-                from = s;
-            }
+        if let Some((&s, &l)) = self.by_start.range(..start).next_back()
+            && s + l == start
+        {
+            self.remove(s, l);
+            from = s;
         }
         if let Some(&l) = self.by_start.get(&to) {
             self.remove(to, l);

@@ -188,10 +188,10 @@ fn read_metas(storage: &Storage) -> Result<Vec<Slot>> {
         (None, false) => {}
     }
     found.sort_by_key(|slot| std::cmp::Reverse(slot.meta.sequence));
-    if let [a, b] = &found[..] {
-        if (a.meta.database_id, a.meta.page_size) != (b.meta.database_id, b.meta.page_size) {
-            return Err(Error::corrupted(0, "database id", "the same in both meta pages", "two"));
-        }
+    if let [a, b] = &found[..]
+        && (a.meta.database_id, a.meta.page_size) != (b.meta.database_id, b.meta.page_size)
+    {
+        return Err(Error::corrupted(0, "database id", "the same in both meta pages", "two"));
     }
     Ok(found)
 }

@@ -186,6 +186,7 @@ impl Shared {
     }
 
     /// How many slots are claimed.
+    #[cfg(test)]
     pub(super) fn readers(&self) -> usize {
         let chunk_count = self.chunk_count.load(Ordering::SeqCst);
         let slots =

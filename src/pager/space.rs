@@ -106,11 +106,11 @@ impl Space {
     pub(super) fn take(&mut self, want: u64, placement: Placement, fragments: bool) -> Runs {
         let mut runs = Runs::new();
         let mut rest = want;
-        if placement == Placement::LongRuns {
-            if let Some(start) = self.free.best_fit(want) {
-                self.free.take(start, want);
-                return vec![(start, want)];
-            }
+        if placement == Placement::LongRuns
+            && let Some(start) = self.free.best_fit(want)
+        {
+            self.free.take(start, want);
+            return vec![(start, want)];
         }
         while rest > 0 {
             let next = match placement {

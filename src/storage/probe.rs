@@ -12,6 +12,10 @@ use std::sync::Arc;
 use crate::storage::sim::Recorder;
 
 /// A kind of call, to say which shall fail and to count them.
+#[cfg_attr(
+    not(any(test, feature = "simulation")),
+    expect(dead_code, reason = "some calls are named by the simulated disk alone")
+)]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Call {
     /// A `pread`.
