@@ -70,6 +70,18 @@ impl Driver {
         self.db.as_ref().expect("open between operations")
     }
 
+    /// Whether the last operation left it open.
+    pub(super) fn is_open(&self) -> bool {
+        self.db.is_some()
+    }
+
+    /// Somebody else has committed this.
+    pub(super) fn push_durable(&mut self, version: Version) {
+        let now = self.disk.event_count();
+        self.attempts.push(Attempt { version, began: 0, acknowledged: Some(now), durable: Some(now) });
+        self.all_durable();
+    }
+
     /// The newest version.
     pub(super) fn newest(&self) -> &Version {
         &self.attempts.last().expect("there is a first").version
