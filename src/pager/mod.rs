@@ -137,7 +137,10 @@ impl Pager {
     pub(crate) fn begin_write(self: &Arc<Pager>, mut writer: WriterGuard) -> Result<Txn> {
         self.check_writable()?;
         self.check_len()?;
-        self.cut_file(&mut writer, &self.head())?;
+        let head = self.head();
+        self.cut_file(&mut writer, &head)?;
+        // The transaction reads the head through the current mapping, which nobody may have looked behind yet.
+        self.view(head.root.page_count)?;
         Ok(Txn::new(Arc::clone(self), writer))
     }
 
