@@ -61,6 +61,8 @@ impl Pager {
     /// end of the process through the head record; an immediate one becomes visible when it is durable.
     pub(super) fn publish(&self, head: Head, buffered: bool) -> Result<()> {
         let mut heads = self.heads.lock();
+        // A transaction may have begun before a sync failed.
+        self.check_writable()?;
         let visible = buffered && self.base.shared.visible().txn == heads.head.root.txn;
         if visible {
             self.write_head_record(&mut heads, &head.root)?;
