@@ -57,8 +57,7 @@ impl<'t> Commit<'t> {
         freed.extend(coalesce(txn.writer.log.freed(&plan, id), &txn.pins));
 
         // Every page may come from an extent of its own, and then takes a record of its own.
-        let own = txn.taken.len() + txn.own_free.len() + txn.writer.log.carried(&plan);
-        let known = records(freed.iter().copied()).len() + still_true(&plan, &txn.writer.space).len() + own;
+        let known = records_known(&txn, &freed, &plan, &Ids::default());
         let log_pages = (known as u64 + pages + 16) / (free_log_capacity(page_size) as u64 - 2) + 1;
         let ids = txn.allocate(pages + log_pages)?;
         Ok(Commit { txn, freed, plan, ids, sealed: Sealed::default() })
@@ -111,16 +110,17 @@ impl<'t> Commit<'t> {
     fn write_log(&mut self) -> Result<u64> {
         let Commit { txn, freed, plan, ids, sealed } = self;
         let capacity = free_log_capacity(txn.pager.base.page_size);
-        let taken: Vec<Extent> = txn.taken.iter().map(|(start, len)| Extent::used(*start, *len)).collect();
-        // An upper bound: what is left of the numbers becomes free again below.
-        let said =
-            still_true(plan, &txn.writer.space).len() + freed.len() + txn.own_free.len() + ids.len() + 2;
-        let long = records(freed.iter().copied()).len() + records(taken.iter().copied()).len();
-        let count = (txn.writer.log.carried(plan) + said + long + 8).div_ceil(capacity);
-        let pages: Vec<PageId> = (0..count).map(|_| ids.next_page(txn)).collect::<Result<_>>()?;
+        let known = records_known(txn, freed, plan, ids);
+        let mut pages: Vec<PageId> = Vec::new();
+        // Where the numbers are used up, each further page is a record more.
+        while pages.len() * capacity < known + pages.len() {
+            pages.push(ids.next_page(txn)?);
+        }
         let rest = std::mem::take(ids);
         txn.give_back(rest.finish());
 
+        // From here on nothing is taken any more.
+        let taken: Vec<Extent> = txn.taken.iter().map(|(start, len)| Extent::used(*start, *len)).collect();
         let unused: Vec<Extent> = txn.own_free.iter().map(|(start, len)| Extent::free(start, len)).collect();
         let pins = std::mem::take(&mut txn.pins);
         unused.iter().for_each(|extent| txn.writer.space.add_free(extent.start, extent.len));
@@ -135,6 +135,18 @@ impl<'t> Commit<'t> {
         sealed.pages.extend(pages);
         Ok(page_count)
     }
+}
+
+/// How many records a commit writes at most, as far as it has taken pages. What it frees and what it does not need
+/// after all is said twice where a page that is taken out of the log said something of the same place.
+fn records_known(txn: &Txn, freed: &[Extent], plan: &LogPlan, ids: &Ids) -> usize {
+    let count = |extents: &mut dyn Iterator<Item = Extent>| extents.map(|e| e.records()).sum::<usize>();
+    let taken = count(&mut txn.taken.iter().map(|(start, len)| Extent::used(*start, *len)));
+    let unused = count(&mut txn.own_free.iter().chain(ids.iter()).map(|(start, len)| Extent::free(start, len)));
+    let freed = count(&mut freed.iter().copied());
+    let said = count(&mut still_true(plan, &txn.writer.space).into_iter());
+    // And one for the end of the file.
+    txn.writer.log.carried(plan) + said + taken + 2 * (unused + freed) + 1
 }
 
 /// Lowers the page count by what is free at the end, if that is worth it; the record that takes it back.
