@@ -179,6 +179,15 @@ impl Pager {
         Ok(())
     }
 
+    /// Writes a good meta page over a bad one, with a higher ceiling. If it fails, writing has ended, and the durable
+    /// meta page is where it was.
+    pub(super) fn rewrite_spare(&self) {
+        let mut writer = self.writer.lock();
+        let id = TxnId(writer.next_id);
+        // The failure is remembered, and the next write transaction tells of it.
+        let _ = self.raise_ceiling(id, &mut writer);
+    }
+
     /// Ends in good order: everything is synced, the file is cut to its pages, and a meta page says that nothing
     /// needs to be verified when it is opened again.
     pub(crate) fn close(&self) -> Result<()> {
