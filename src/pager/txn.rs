@@ -1,6 +1,6 @@
 //! What the tables of one write transaction share: the writer lock, and the pages it was given.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 
@@ -37,7 +37,7 @@ pub(crate) struct Txn {
     /// Pages that the transaction frees, as far as it is known: with more than it takes, it may use the reserve.
     pub(super) frees: u64,
     /// The checksums of what was written, for the commit record; none when there is too much.
-    pub(super) sums: Option<Vec<(u64, u32)>>,
+    pub(super) sums: Option<BTreeMap<u64, u32>>,
     pub(super) written_pages: u64,
     pub(super) written_runs: u64,
     heap_bytes: Arc<AtomicUsize>,
@@ -58,7 +58,7 @@ impl Txn {
             own_free: Extents::default(),
             end: head.root.page_count,
             frees: 0,
-            sums: Some(Vec::new()),
+            sums: Some(BTreeMap::new()),
             written_pages: 0,
             written_runs: 0,
             heap_bytes: Arc::default(),
@@ -113,6 +113,10 @@ impl Txn {
     /// Pages that this transaction alone has used and freed again.
     pub(super) fn give_back(&mut self, extents: impl IntoIterator<Item = Extent>) {
         for extent in extents {
+            // What is free again may be overwritten while this commit is the newest durable one.
+            if let Some(sums) = &mut self.sums {
+                (extent.start..extent.end()).for_each(|page| drop(sums.remove(&page)));
+            }
             self.own_free.add(extent.start, extent.len);
         }
     }
@@ -253,7 +257,7 @@ impl Txn {
                 Some(bytes) => record_sum(seed, bytes),
                 None => record_sum(seed, &[&value[from..], padding].concat()),
             };
-            sums.push((start + page, sum));
+            sums.insert(start + page, sum);
         }
     }
 
