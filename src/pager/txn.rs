@@ -115,7 +115,10 @@ impl Txn {
         for extent in extents {
             // What is free again may be overwritten while this commit is the newest durable one.
             if let Some(sums) = &mut self.sums {
-                (extent.start..extent.end()).for_each(|page| drop(sums.remove(&page)));
+                let pages: Vec<u64> = sums.range(extent.start..extent.end()).map(|(page, _)| *page).collect();
+                pages.iter().for_each(|page| {
+                    sums.remove(page);
+                });
             }
             self.own_free.add(extent.start, extent.len);
         }
