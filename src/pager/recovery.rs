@@ -96,9 +96,13 @@ pub(crate) fn open(storage: Storage, lock: Option<Lock>, config: Config) -> Resu
     let adopted = adopt(&storage, slots, &mut recovered)?;
     let spare_is_bad = whole < META_AT.len() || recovered.fell_back;
     check_len(&storage, &adopted.meta)?;
-    let written_again = if !clean && writable { write_again(&storage, &adopted) } else { Ok(()) };
+    let mut written_again = if !clean && writable { write_again(&storage, &adopted) } else { Ok(()) };
     let head = if clean { None } else { newer_head(&storage, &adopted, &mut recovered)? };
+    if let Some(head) = head.as_ref().filter(|_| writable && written_again.is_ok()) {
+        written_again = head.write_again(&storage, adopted.meta.page_size as usize);
+    }
 
+    let head = head.map(|head| head.root);
     let meta = adopted.meta;
     let (page_size, root) = (meta.page_size as usize, meta.root);
     let shown = head.unwrap_or(root);
@@ -274,8 +278,26 @@ fn write_again(storage: &Storage, adopted: &Slot) -> Result<()> {
     storage.sync(&mapping, len)
 }
 
+/// A buffered commit that was found whole.
+struct NewerHead {
+    root: Root,
+    /// Its pages that are younger than the durable root: first page and number.
+    runs: Vec<(PageId, u64)>,
+}
+
+impl NewerHead {
+    /// As [`write_again`]: a sync makes only what is written durable.
+    fn write_again(&self, storage: &Storage, page_size: usize) -> Result<()> {
+        for (start, pages) in &self.runs {
+            let bytes = read(storage, start.0, *pages, page_size)?;
+            storage.write_at(&[&bytes], start.0 * page_size as u64)?;
+        }
+        Ok(())
+    }
+}
+
 /// The root of a buffered commit that builds on the adopted meta page, if everything younger verifies.
-fn newer_head(storage: &Storage, adopted: &Slot, recovered: &mut Recovered) -> Result<Option<Root>> {
+fn newer_head(storage: &Storage, adopted: &Slot, recovered: &mut Recovered) -> Result<Option<NewerHead>> {
     let mut bytes = vec![0; HEAD_LEN];
     if storage.len()? < HEAD_AT + HEAD_LEN as u64 {
         return Ok(None);
@@ -291,13 +313,13 @@ fn newer_head(storage: &Storage, adopted: &Slot, recovered: &mut Recovered) -> R
         return Ok(None);
     }
     let seed = Seed::of(&adopted.meta.database_id);
-    let mut walk = Walk { storage, page_size, seed, durable: adopted.meta.root.txn, root, pages: 0 };
+    let mut walk = Walk { storage, page_size, seed, durable: adopted.meta.root.txn, root, pages: 0, runs: Vec::new() };
     let verified = walk.everything();
     recovered.pages_verified += walk.pages;
     match verified {
         Ok(()) => {
             recovered.head_adopted = true;
-            Ok(Some(root))
+            Ok(Some(NewerHead { root, runs: walk.runs }))
         }
         Err(Error::Corrupted { .. } | Error::Unsupported { .. }) => Ok(None),
         Err(error) => Err(error),
@@ -312,6 +334,8 @@ struct Walk<'s> {
     durable: TxnId,
     root: Root,
     pages: u64,
+    /// What was read: first page and number.
+    runs: Vec<(PageId, u64)>,
 }
 
 impl Walk<'_> {
@@ -340,6 +364,7 @@ impl Walk<'_> {
                 id,
             ));
         }
+        self.runs.push((id, pages));
         read(self.storage, id.0, pages, self.page_size)
     }
 
