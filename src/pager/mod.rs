@@ -137,7 +137,10 @@ impl Pager {
     pub(crate) fn begin_write(self: &Arc<Pager>, mut writer: WriterGuard) -> Result<Txn> {
         self.check_writable()?;
         self.check_len()?;
-        self.cut_file(&mut writer, &self.head())?;
+        let head = self.head();
+        self.cut_file(&mut writer, &head)?;
+        // The snapshots of the transaction's tables use the current mapping: it has room for the head.
+        self.view(head.root.page_count)?;
         Ok(Txn::new(Arc::clone(self), writer))
     }
 

@@ -217,8 +217,9 @@ fn verify_record(storage: &Storage, meta: &Meta, recovered: &mut Recovered) -> R
     let page_size = meta.page_size as usize;
     let seed = Seed::of(&meta.database_id);
     let len = storage.len()?;
-    if meta.record.pages() == 0 && len < meta.root.page_count.saturating_mul(page_size as u64) {
-        return Ok(Some(check_len(storage, meta).err().unwrap_or(Error::ReadOnly)));
+    if let Err(error) = check_len(storage, meta) {
+        // The file's new length did not reach the disk either.
+        return Ok(Some(error));
     }
     for run in &meta.record.runs {
         let pages = u64::from(run.len);
