@@ -12,8 +12,9 @@ use std::io::{self, IoSlice, Read};
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::FileExt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 
-use parking_lot::Mutex;
+use parking_lot::{Mutex, RwLock, RwLockWriteGuard};
 
 use crate::error::{Error, Result};
 use crate::storage::probe::{Call, Probe};
@@ -120,7 +121,8 @@ impl SimDisk {
             counters: Counters::default(),
             syncs_begun: 0,
         };
-        let recorder = Recorder { content, state: Mutex::new(state) };
+        let (gate, sync_turns) = (RwLock::new(()), AtomicU32::new(0));
+        let recorder = Recorder { content, gate, sync_turns, state: Mutex::new(state) };
         Ok(SimDisk { recorder: Arc::new(recorder), file: Arc::new(file) })
     }
 
@@ -192,6 +194,17 @@ impl SimDisk {
         self.recorder.state.lock().faults.clear();
     }
 
+    /// Lets no sync end as long as the guard lives.
+    pub(crate) fn hold_syncs(&self) -> RwLockWriteGuard<'_, ()> {
+        self.recorder.gate.write()
+    }
+
+    /// Lets other threads run so many times while a sync does.
+    pub(crate) fn slow_syncs(&self, turns: u32) {
+        // Relaxed: set before other threads begin.
+        self.recorder.sync_turns.store(turns, Ordering::Relaxed);
+    }
+
     /// What was done through all opens of this disk.
     pub(crate) fn counters(&self) -> Counters {
         self.recorder.state.lock().counters
@@ -203,6 +216,9 @@ impl SimDisk {
 pub(super) struct Recorder {
     /// What the log begins with.
     content: Vec<u8>,
+    /// Held by whoever lets no sync end.
+    gate: RwLock<()>,
+    sync_turns: AtomicU32,
     /// Held while a write is done, so that the log has the order in which the file changed.
     state: Mutex<State>,
 }
@@ -273,6 +289,8 @@ impl Recorder {
             (sync, state.trip(Call::Sync))
         };
         // The lock is free here: others write while a sync runs.
+        drop(self.gate.read());
+        (0..self.sync_turns.load(Ordering::Relaxed)).for_each(|_| std::thread::yield_now());
         let result = match fault {
             Some(fault) => Err(fault.error()),
             None => real(),
