@@ -5,8 +5,8 @@
 use crate::error::Result;
 use crate::page::{Child, OverflowRef, Page};
 
-/// Where a tree reads its pages.
-pub(crate) trait Pages {
+/// Where a tree reads its pages. `Sync`, so that an iterator over them can be.
+pub(crate) trait Pages: Sync {
     /// Bytes of a page.
     fn page_size(&self) -> usize;
 
