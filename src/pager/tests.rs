@@ -29,7 +29,8 @@ impl Engine {
     }
 
     fn below(&mut self, limit: u64) -> u64 {
-        self.random = self.random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        self.random =
+            self.random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         (self.random >> 33) % limit
     }
 
@@ -96,7 +97,9 @@ enum Op {
     Insert(u16, u16, usize),
     Remove(u16, u16),
     Drop,
-    Commit { buffered: bool },
+    Commit {
+        buffered: bool,
+    },
     Abort,
     Sync,
     BeginRead,
@@ -219,7 +222,9 @@ fn the_log_stays_in_proportion_to_what_is_free() {
     let tx = engine.begin();
     {
         let mut table = table(&tx, "a");
-        (0..20_000u64).for_each(|i| drop(table.insert(&i.to_be_bytes(), &[7; 150]).unwrap()));
+        for i in 0..20_000u64 {
+            table.insert(&i.to_be_bytes(), &[7; 150]).unwrap();
+        }
     }
     engine.commit(tx, true);
     let (mut most, mut shares) = (0, Vec::new());
@@ -233,7 +238,12 @@ fn the_log_stays_in_proportion_to_what_is_free() {
         if round % 100 == 0 {
             let (extents, log_pages) = engine.logged();
             let needed = extents.len() / free_log_capacity(4096) + 1;
-            assert!(log_pages.len() <= 2 * needed + 6, "{} pages for {} extents", log_pages.len(), extents.len());
+            assert!(
+                log_pages.len() <= 2 * needed + 6,
+                "{} pages for {} extents",
+                log_pages.len(),
+                extents.len()
+            );
             most = most.max(log_pages.len());
             shares.push((log_pages.len(), extents.len()));
         }
