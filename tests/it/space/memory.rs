@@ -115,14 +115,20 @@ fn what_a_commit_writes_does_not_depend_on_how_much_is_free() {
     let extents = 200_000 / scale();
     let value = [7; 4_000];
     // Values of a page each, and every second one goes.
-    loaded.db.write(|tx| {
-        let mut pages = tx.open(PAGES)?;
-        (0..2 * extents).try_for_each(|i| pages.insert(i, &value[..]).map(|_| ()))
-    }).unwrap();
-    loaded.db.write(|tx| {
-        let mut pages = tx.open(PAGES)?;
-        (0..extents).try_for_each(|i| pages.remove(2 * i).map(|_| ()))
-    }).unwrap();
+    loaded
+        .db
+        .write(|tx| {
+            let mut pages = tx.open(PAGES)?;
+            (0..2 * extents).try_for_each(|i| pages.insert(i, &value[..]).map(|_| ()))
+        })
+        .unwrap();
+    loaded
+        .db
+        .write(|tx| {
+            let mut pages = tx.open(PAGES)?;
+            (0..extents).try_for_each(|i| pages.remove(2 * i).map(|_| ()))
+        })
+        .unwrap();
     let stats = loaded.stats();
     assert!(stats.free_pages + stats.pending_pages >= extents, "{stats:?}");
     let many = single_inserts(&loaded);
