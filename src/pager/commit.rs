@@ -124,9 +124,12 @@ impl<'t> Commit<'t> {
 
         let taken: Vec<Extent> = used(&txn.taken).collect();
         let said = still_true(plan, &txn.writer.space);
-        let all = taken.into_iter().chain(unused).chain(freed.iter().copied()).chain(said).chain(cut_off);
+        let new = taken.into_iter().chain(unused).chain(freed.iter().copied()).chain(cut_off);
+        let mut all = records(new);
+        txn.writer.log.earn(all.len());
+        all.extend(records(said));
         let (id, seed, page_size) = (txn.id(), txn.pager.base.seed, txn.pager.base.page_size);
-        let pages = txn.writer.log.write(plan, records(all), &pages, id, seed, page_size);
+        let pages = txn.writer.log.write(plan, all, &pages, id, seed, page_size);
         sealed.pages.extend(pages);
         Ok(page_count)
     }

@@ -216,8 +216,9 @@ fn a_page_of_the_log_is_never_called_free() {
     engine.check();
 }
 
-#[test]
-fn the_log_stays_in_proportion_to_what_is_free() {
+/// Commits that overwrite `batch` of 20,000 entries each: at any time the log may have twice the pages that the
+/// extents need, those of two commits, and a few.
+fn log_in_proportion(batch: u64, commits: u64) {
     let mut engine = Engine::new(&OpenOptions::new());
     let tx = engine.begin();
     {
@@ -227,30 +228,41 @@ fn the_log_stays_in_proportion_to_what_is_free() {
         }
     }
     engine.commit(tx, true);
-    let (mut most, mut shares) = (0, Vec::new());
-    for round in 0..10_000 {
+    let mut shares = Vec::new();
+    for round in 0..commits {
         let tx = engine.begin();
         {
             let mut table = table(&tx, "a");
-            table.insert(&engine.below(20_000).to_be_bytes(), &[8; 150]).unwrap();
+            for _ in 0..batch {
+                table.insert(&engine.below(20_000).to_be_bytes(), &[8; 150]).unwrap();
+            }
         }
         engine.commit(tx, round % 100 > 0);
-        if round % 100 == 0 {
+        if round % 50 == 0 {
             let (extents, log_pages) = engine.logged();
+            // A commit says of each page what it took and what it freed.
             let needed = extents.len() / free_log_capacity(4096) + 1;
-            assert!(
-                log_pages.len() <= 2 * needed + 6,
-                "{} pages for {} extents",
-                log_pages.len(),
-                extents.len()
-            );
-            most = most.max(log_pages.len());
-            shares.push((log_pages.len(), extents.len()));
+            let added = 2 * index(batch) / free_log_capacity(4096) + 1;
+            let most = 2 * (needed + added) + 6;
+            let pages = log_pages.len();
+            assert!(pages <= most, "{pages} pages for {} extents after {round}", extents.len());
+            shares.push((pages, extents.len()));
         }
     }
-    println!("the log has {most} pages at most; the last (pages, extents): {:?}", &shares[95..]);
+    println!("batches of {batch}: pages of the log, extents: {:?}", &shares[shares.len() - 5..]);
     engine.compare();
     engine.check();
+}
+
+#[test]
+fn small_commits_leave_the_log_in_proportion_to_what_is_free() {
+    log_in_proportion(1, 10_000);
+}
+
+#[test]
+fn large_commits_leave_the_log_in_proportion_to_what_is_free() {
+    log_in_proportion(100, 1_500);
+    log_in_proportion(400, 500);
 }
 
 #[test]
