@@ -371,9 +371,9 @@ impl Ids {
         Ok(PageId(start))
     }
 
-    /// How many runs are left.
-    pub(super) fn len(&self) -> usize {
-        self.runs.len()
+    /// The runs that are left.
+    pub(super) fn left(&self) -> impl Iterator<Item = (u64, u64)> {
+        self.runs.iter().copied()
     }
 
     /// What is left.
