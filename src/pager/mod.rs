@@ -139,7 +139,7 @@ impl Pager {
         self.check_len()?;
         let head = self.head();
         self.cut_file(&mut writer, &head)?;
-        // The snapshots of the transaction's tables use the current mapping: it has room for the head.
+        // The transaction reads the head through the current mapping, which nobody may have looked behind yet.
         self.view(head.root.page_count)?;
         Ok(Txn::new(Arc::clone(self), writer))
     }

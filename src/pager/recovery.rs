@@ -6,8 +6,9 @@
 //!    take the newest meta page whose commit record verifies. The record's pages are read with `pread`: an
 //!    error of the disk is an error and no reason to fall back.
 //! 4. Write what was adopted again, byte for byte, and sync, before anything is shown.
-//! 5. A head record that builds on that meta page is adopted if every page younger than the durable root
-//!    verifies; then it is made durable.
+//! 5. A meta page that is torn, or names what is not there, is replaced: by one with a higher ceiling.
+//! 6. A head record that builds on that meta page is adopted if every page younger than the durable root verifies;
+//!    then it is made durable.
 
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, OnceLock};
@@ -91,7 +92,9 @@ pub(crate) fn open(storage: Storage, lock: Option<Lock>, config: Config) -> Resu
         storage.drop_cache();
         slots = read_metas(&storage)?;
     }
+    let whole = slots.len();
     let adopted = adopt(&storage, slots, &mut recovered)?;
+    let spare_is_bad = !clean && (whole < META_AT.len() || recovered.fell_back);
     check_len(&storage, &adopted.meta)?;
     let written_again = if !clean && writable { write_again(&storage, &adopted) } else { Ok(()) };
     let head = if clean { None } else { newer_head(&storage, &adopted, &mut recovered)? };
@@ -140,6 +143,8 @@ pub(crate) fn open(storage: Storage, lock: Option<Lock>, config: Config) -> Resu
         pager.end_writing(&error);
     } else if head.is_some() && can_write {
         pager.sync_all()?;
+    } else if spare_is_bad && can_write {
+        pager.rewrite_spare();
     }
     Ok(pager)
 }

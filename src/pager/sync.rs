@@ -61,6 +61,8 @@ impl Pager {
     /// the end of the process through the head record; an immediate one becomes visible when it is durable.
     pub(super) fn publish(&self, head: Head, buffered: bool) -> Result<()> {
         let mut heads = self.heads.lock();
+        // A transaction may have begun before a sync failed.
+        self.check_writable()?;
         let visible = buffered && self.base.shared.visible().txn == heads.head.root.txn;
         if visible {
             self.write_head_record(&mut heads, &head.root)?;
@@ -178,8 +180,17 @@ impl Pager {
         Ok(())
     }
 
-    /// Ends in good order: everything is synced, the file is cut to its pages, and a meta page says that
-    /// nothing needs to be verified when it is opened again.
+    /// Writes a good meta page over a bad one, with a higher ceiling. If it fails, writing has ended, and the durable
+    /// meta page is where it was.
+    pub(super) fn rewrite_spare(&self) {
+        let mut writer = self.writer.lock();
+        let id = TxnId(writer.next_id);
+        // The failure is remembered, and the next write transaction tells of it.
+        let _ = self.raise_ceiling(id, &mut writer);
+    }
+
+    /// Ends in good order: everything is synced, the file is cut to its pages, and a meta page says that nothing
+    /// needs to be verified when it is opened again.
     pub(crate) fn close(&self) -> Result<()> {
         let mut writer = self.writer.lock();
         if self.check_writable().is_err() || writer.ceiling == writer.next_id && self.is_clean() {

@@ -1,6 +1,6 @@
 //! What the tables of one write transaction share: the writer lock, and the pages it was given.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 
@@ -39,7 +39,7 @@ pub(crate) struct Txn {
     /// reserve.
     pub(super) frees: u64,
     /// The checksums of what was written, for the commit record; none when there is too much.
-    pub(super) sums: Option<Vec<(u64, u32)>>,
+    pub(super) sums: Option<BTreeMap<u64, u32>>,
     pub(super) written_pages: u64,
     pub(super) written_runs: u64,
     heap_bytes: Arc<AtomicUsize>,
@@ -60,7 +60,7 @@ impl Txn {
             own_free: Extents::default(),
             end: head.root.page_count,
             frees: 0,
-            sums: Some(Vec::new()),
+            sums: Some(BTreeMap::new()),
             written_pages: 0,
             written_runs: 0,
             heap_bytes: Arc::default(),
@@ -115,6 +115,10 @@ impl Txn {
     /// Pages that this transaction alone has used and freed again.
     pub(super) fn give_back(&mut self, extents: impl IntoIterator<Item = Extent>) {
         for extent in extents {
+            // What is free again may be overwritten while this commit is the newest durable one.
+            if let Some(sums) = &mut self.sums {
+                (extent.start..extent.end()).for_each(|page| drop(sums.remove(&page)));
+            }
             self.own_free.add(extent.start, extent.len);
         }
     }
@@ -255,7 +259,7 @@ impl Txn {
                 Some(bytes) => record_sum(seed, bytes),
                 None => record_sum(seed, &[&value[from..], padding].concat()),
             };
-            sums.push((start + page, sum));
+            sums.insert(start + page, sum);
         }
     }
 
@@ -372,7 +376,7 @@ impl Ids {
     }
 
     /// The runs that are left.
-    pub(super) fn left(&self) -> impl Iterator<Item = (u64, u64)> {
+    pub(super) fn iter(&self) -> impl Iterator<Item = (u64, u64)> {
         self.runs.iter().copied()
     }
 

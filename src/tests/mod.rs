@@ -63,6 +63,20 @@ fn a_commit_may_free_many_fragments() {
     against_the_model(Setup { free_ratio: 4.0, ..Setup::PLAIN }, &ops);
 }
 
+/// Goal: a writer reads what it has added to the file also where nobody else ever looks.
+/// Method: nothing is mapped ahead, and no reader begins.
+#[test]
+fn a_writer_alone_maps_what_it_has_written() {
+    let setup = Setup { reserve: Some(1), ..Setup::PLAIN };
+    let mut driver = Driver::new(setup).unwrap();
+    driver.checks = false;
+    let value = Value { near: Near::Inline, off: 0, fill: 3 };
+    for from in 0..40 {
+        let look = Op::Look { table: 0, key: ops::Key::Text(from * 10) };
+        driver.run(&[Op::Ascend { table: 0, from: from * 20, count: 20, value }, commit(), look]).unwrap();
+    }
+}
+
 /// Goal: dropping a table leaves the handles of others alone.
 #[test]
 fn a_table_is_dropped_while_others_are_open() {
