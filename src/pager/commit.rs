@@ -52,7 +52,8 @@ impl<'t> Commit<'t> {
         let mut freed = coalesce(freed, &txn.pins);
         let extents = txn.writer.space.len() + freed.len();
         let renew = txn.placement == Placement::Lowest;
-        let plan = txn.writer.log.plan(&txn.snapshot(), seed, freed.len() + 8, extents, renew)?;
+        let snapshot = txn.snapshot();
+        let plan = txn.writer.log.plan(&snapshot, seed, freed.len() + 8, extents, renew)?;
         freed.extend(coalesce(txn.writer.log.freed(&plan, id), &txn.pins));
 
         // Every page may come from an extent of its own, and then takes a record of its own.

@@ -21,6 +21,9 @@ pub(super) struct FreeLog {
     pages: VecDeque<LogLink>,
     /// What the newest page says.
     newest: Vec<Extent>,
+    /// How many old records may be looked at for those that were added: two for each. Then the log has no more
+    /// than twice the records that it needs, and no commit does more than its share.
+    credit: usize,
 }
 
 /// What a commit does to the log.
@@ -63,7 +66,7 @@ impl FreeLog {
     /// Decides what a commit with so many records of its own does; `extents` are free or pending in all. With
     /// `renew` the whole log is written anew, so that it has no page far behind.
     pub(super) fn plan(
-        &self,
+        &mut self,
         snapshot: &Snapshot,
         seed: Seed,
         records: usize,
@@ -75,11 +78,13 @@ impl FreeLog {
         let new_pages = records / capacity + 1;
         // Twice what the extents need: then a page is at least half current when it is taken out.
         let enough = 2 * (extents / capacity + 1) + 4;
+        self.credit += 2 * records;
         let surplus = (self.pages.len() + new_pages).saturating_sub(enough);
         let retired = match renew {
             true => self.pages.len(),
-            false => surplus.min(2 * new_pages + 1).min(self.pages.len().saturating_sub(1)),
+            false => surplus.min(self.credit / capacity).min(self.pages.len().saturating_sub(1)),
         };
+        self.credit = self.credit.saturating_sub(retired * capacity).min(1024 * capacity);
         let mut said = Vec::new();
         for link in self.pages.iter().take(retired) {
             said.extend(FreeLogPage::decode(snapshot.raw(link.page)?, *link, seed)?.records);

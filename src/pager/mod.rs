@@ -27,6 +27,7 @@ mod txn;
 mod write_set;
 mod writer;
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use parking_lot::{Mutex, RwLock};
@@ -43,13 +44,16 @@ pub(crate) use writer::WriterGuard;
 use crate::error::{Error, Result};
 use crate::options::{Advice, OpenOptions};
 use crate::page::header_pages;
-use crate::storage::{Access, Storage};
+use crate::storage::{Access, Storage, coarse_ms};
 use snapshot::{Base, View};
 use sync::{Heads, Leader};
 use writer::Writer;
 
 /// Address space that is reserved at least, so that a file can grow without being mapped anew.
 const RESERVE_MIN: u64 = 64 << 30;
+
+/// Readers look at the file's length no more often than this.
+const LEN_CHECK_MS: u64 = 100;
 
 /// The options that matter once the database is open.
 #[derive(Debug, Clone)]
@@ -107,6 +111,8 @@ pub(crate) struct Pager {
     recovered: Recovered,
     /// Why nothing can be written any more, once it is so.
     ended: OnceLock<String>,
+    /// When a reader last looked at the file's length.
+    len_checked_ms: AtomicU64,
     // Each guards itself: see the module.
     writer: Arc<Mutex<Writer>>,
     leader: Mutex<Leader>,
@@ -115,8 +121,15 @@ pub(crate) struct Pager {
 }
 
 impl Pager {
-    /// Begins a read transaction: pins the visible root.
+    /// Begins a read transaction: pins the visible root. Now and then it looks whether somebody has cut the file:
+    /// reading behind its end would be a signal.
     pub(crate) fn begin_read(&self) -> Result<ReadSnapshot> {
+        let now = coarse_ms();
+        // Relaxed: that two threads look at once does no harm.
+        if now.saturating_sub(self.len_checked_ms.load(Ordering::Relaxed)) >= LEN_CHECK_MS {
+            self.len_checked_ms.store(now, Ordering::Relaxed);
+            self.check_len()?;
+        }
         ReadSnapshot::begin(&self.base, |pages| self.view(pages))
     }
 
@@ -124,7 +137,10 @@ impl Pager {
     pub(crate) fn begin_write(self: &Arc<Pager>, mut writer: WriterGuard) -> Result<Txn> {
         self.check_writable()?;
         self.check_len()?;
-        self.cut_file(&mut writer, &self.head())?;
+        let head = self.head();
+        self.cut_file(&mut writer, &head)?;
+        // The snapshots of the transaction's tables use the current mapping: it has room for the head.
+        self.view(head.root.page_count)?;
         Ok(Txn::new(Arc::clone(self), writer))
     }
 

@@ -1,10 +1,11 @@
+//! The seam between trees and space.
 //! The two traits here are the seam between trees and space: trees read through [`Pages`] and write through
 //! [`PagesMut`]; snapshots and write sets implement them, and the tree's tests have a double.
 
 use crate::error::Result;
 use crate::page::{Child, OverflowRef, Page};
 
-/// Where a tree reads its pages: from several threads, where ranges of one tree are scanned in parallel.
+/// Where a tree reads its pages. `Sync`, so that an iterator over them can be.
 pub(crate) trait Pages: Sync {
     /// Bytes of a page.
     fn page_size(&self) -> usize;

@@ -9,6 +9,7 @@
 //! 5. A head record that builds on that meta page is adopted if every page younger than the durable root verifies;
 //!    then it is made durable.
 
+use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, OnceLock};
 
 use parking_lot::{Mutex, RwLock};
@@ -25,7 +26,7 @@ use crate::page::{
     LogLink, META_AT, META_LEN, Meta, Page, PageId, Root, Seed, TableRecord, TreeRoot, TxnId, index,
     record_sum, run_pages, run_sum,
 };
-use crate::storage::{Access, Lock, Storage};
+use crate::storage::{Access, Lock, Storage, coarse_ms};
 
 /// What opening found and did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -125,6 +126,7 @@ pub(crate) fn open(storage: Storage, lock: Option<Lock>, config: Config) -> Resu
         boot_id: boot_id(),
         recovered,
         ended: OnceLock::new(),
+        len_checked_ms: AtomicU64::new(coarse_ms()),
         writer: Pager::writer_mutex(Writer::new(meta.ceiling, file_pages)),
         leader: Mutex::new(Leader { slot: adopted.slot, meta }),
         heads: Mutex::new(heads),
@@ -215,8 +217,9 @@ fn verify_record(storage: &Storage, meta: &Meta, recovered: &mut Recovered) -> R
     let page_size = meta.page_size as usize;
     let seed = Seed::of(&meta.database_id);
     let len = storage.len()?;
-    if meta.record.pages() == 0 && len < meta.root.page_count.saturating_mul(page_size as u64) {
-        return Ok(Some(check_len(storage, meta).err().unwrap_or(Error::ReadOnly)));
+    if let Err(error) = check_len(storage, meta) {
+        // The file's new length did not reach the disk either.
+        return Ok(Some(error));
     }
     for run in &meta.record.runs {
         let pages = u64::from(run.len);

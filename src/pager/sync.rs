@@ -186,7 +186,10 @@ impl Pager {
         }
         self.sync_all()?;
         let head = self.head();
-        self.cut_file(&mut writer, &head)?;
+        if self.can_cut(&writer) {
+            // The room for growth goes as well: a file at rest is no longer than its pages.
+            self.cut_behind(&mut writer, &head)?;
+        }
         let mut leader = self.leader.lock();
         let meta = Meta {
             ceiling: writer.next_id,

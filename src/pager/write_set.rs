@@ -43,8 +43,9 @@ pub(crate) struct WriteSet {
     freed: Vec<Extent>,
     spare: Vec<Box<[u8]>>,
     scratch: Vec<u8>,
-    /// Bytes of heap copies in the whole transaction.
+    /// Bytes of heap copies in the whole transaction, and how many there may be.
     heap_bytes: Arc<AtomicUsize>,
+    memory_limit: usize,
 }
 
 /// Pages with their numbers, fit for the disk.
@@ -57,9 +58,9 @@ pub(super) struct Sealed {
 impl WriteSet {
     /// No changes yet to a tree of the transaction's head root.
     pub(crate) fn new(txn: Arc<Mutex<Txn>>) -> WriteSet {
-        let (id, snapshot, heap_bytes) = {
+        let (id, snapshot, heap_bytes, memory_limit) = {
             let txn = txn.lock();
-            (txn.id(), txn.snapshot(), txn.heap_bytes())
+            (txn.id(), txn.snapshot(), txn.heap_bytes(), txn.memory_limit())
         };
         WriteSet {
             txn,
@@ -74,6 +75,7 @@ impl WriteSet {
             spare: Vec::new(),
             scratch: Vec::new(),
             heap_bytes,
+            memory_limit,
         }
     }
 
@@ -156,14 +158,21 @@ impl WriteSet {
     /// Writes all but the root to its final place if the transaction has outgrown its memory.
     ///
     /// A page that changes again afterwards is copied again, and its place is free for this transaction at once.
+    #[inline]
     pub(crate) fn spill_if_needed(&mut self, root: &mut TreeRoot) -> Result<()> {
-        let limit = self.txn.lock().memory_limit();
-        let heap = self.heap_bytes.load(Ordering::Relaxed);
-        // A small share is not worth writing: another table has the pages.
-        let own = index(self.unsealed_pages()) * self.page_size();
-        if heap <= limit || own < limit / 8 || self.page_count < 2 {
+        // Relaxed: one thread has the transaction.
+        if self.heap_bytes.load(Ordering::Relaxed) <= self.memory_limit {
             return Ok(());
         }
+        // A small share is not worth writing: another table has the pages.
+        let own = index(self.unsealed_pages()) * self.page_size();
+        if own < self.memory_limit / 8 || self.page_count < 2 {
+            return Ok(());
+        }
+        self.spill(root)
+    }
+
+    fn spill(&mut self, root: &mut TreeRoot) -> Result<()> {
         let txn = Arc::clone(&self.txn);
         let mut txn = txn.lock();
         txn.give_back(self.freed.extract_if(.., |extent| extent.birth == self.id));

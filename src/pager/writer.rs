@@ -159,13 +159,24 @@ impl Pager {
     /// Cuts the file behind its last page when nobody can look there any more: every pinned root is at or after
     /// the durable commit that lowered the page count.
     pub(super) fn cut_file(&self, writer: &mut Writer, head: &Head) -> Result<()> {
-        let Some(lowered) = writer.lowered else { return Ok(()) };
-        if self.base.shared.durable() < lowered || self.base.shared.pins().iter().any(|pin| *pin < lowered) {
+        if writer.lowered.is_none() || !self.can_cut(writer) {
             return Ok(());
         }
-        let pages = head.root.page_count;
+        self.cut_behind(writer, head)
+    }
+
+    /// Whether nobody can look behind the head's last page.
+    pub(super) fn can_cut(&self, writer: &Writer) -> bool {
+        let Some(lowered) = writer.lowered else { return true };
+        self.base.shared.durable() >= lowered && self.base.shared.pins().iter().all(|pin| *pin >= lowered)
+    }
+
+    /// Cuts the file behind its last page, but not below what an empty database has.
+    pub(super) fn cut_behind(&self, writer: &mut Writer, head: &Head) -> Result<()> {
+        let page_size = self.base.page_size as u64;
+        let pages = head.root.page_count.max(GROWTH_MIN / page_size);
         if writer.file_pages > pages {
-            self.base.storage.truncate(pages * self.base.page_size as u64)?;
+            self.base.storage.truncate(pages * page_size)?;
             writer.file_pages = pages;
         }
         writer.lowered = None;

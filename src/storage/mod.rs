@@ -58,6 +58,11 @@ pub(crate) struct Storage {
     probe: Probe,
 }
 
+/// Milliseconds since some moment, good to about ten, for a few nanoseconds.
+pub(crate) fn coarse_ms() -> u64 {
+    sys::coarse_ms()
+}
+
 impl Storage {
     /// Opens an existing regular file.
     ///

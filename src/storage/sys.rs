@@ -20,6 +20,20 @@ pub(super) fn page_size() -> u64 {
     u64::try_from(size).expect("every system that has mmap has a page size")
 }
 
+/// Milliseconds since some moment, as cheap as the system has them: a few nanoseconds, and right to about ten
+/// milliseconds.
+pub(super) fn coarse_ms() -> u64 {
+    #[cfg(target_os = "linux")]
+    const CLOCK: libc::clockid_t = libc::CLOCK_MONOTONIC_COARSE;
+    #[cfg(not(target_os = "linux"))]
+    const CLOCK: libc::clockid_t = libc::CLOCK_MONOTONIC;
+    let mut now = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    // SAFETY: the pointer is to a live timespec of this stack frame.
+    unsafe { libc::clock_gettime(CLOCK, &raw mut now) };
+    let (seconds, nanoseconds) = (u64::try_from(now.tv_sec), u64::try_from(now.tv_nsec));
+    seconds.unwrap_or(0) * 1000 + nanoseconds.unwrap_or(0) / 1_000_000
+}
+
 /// The largest file this process may make (`RLIMIT_FSIZE`), in bytes.
 pub(super) fn file_size_limit() -> u64 {
     let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
