@@ -272,7 +272,9 @@ fn readers_in_other_threads_go_on_while_the_file_grows() {
         let reader = || {
             let old = db.begin_read().unwrap();
             let mut rounds = 0;
-            while (!done.load(std::sync::atomic::Ordering::Relaxed) || rounds == 0) && !std::thread::panicking() {
+            while (!done.load(std::sync::atomic::Ordering::Relaxed) || rounds == 0)
+                && !std::thread::panicking()
+            {
                 let tx = db.begin_read().unwrap();
                 let count = tx.open(BLOBS).unwrap().len();
                 check_values(&tx, count - 10..count, 50_000);
