@@ -70,7 +70,7 @@ pub(crate) fn format(storage: &Storage, page_size: usize) -> Result<()> {
         compatible: 0,
         sequence: 1,
         ceiling: FIRST_TXN.0 + 1,
-        boot_id: boot_id(),
+        boot_id: boot_id()?,
         root,
         clean: true,
         record: CommitRecord::default(),
@@ -123,7 +123,7 @@ pub(crate) fn open(storage: Storage, lock: Option<Lock>, config: Config) -> Resu
         view: RwLock::new(Arc::new(map(&base, &config)?)),
         base,
         config,
-        boot_id: boot_id(),
+        boot_id: boot_id()?,
         recovered,
         ended: OnceLock::new(),
         len_checked_ms: AtomicU64::new(coarse_ms()),
@@ -283,7 +283,7 @@ fn newer_head(storage: &Storage, adopted: &Slot, recovered: &mut Recovered) -> R
     let builds_on = record.base_sums.contains(&Meta::sum_of(&adopted.bytes));
     let fits = root.page_count.saturating_mul(page_size as u64) <= storage.len()?;
     // Equal boots prove nothing, but different ones rule the record out: it was never synced.
-    if !builds_on || record.boot_id != boot_id() || root.txn <= adopted.meta.root.txn || !fits {
+    if !builds_on || record.boot_id != boot_id()? || root.txn <= adopted.meta.root.txn || !fits {
         return Ok(None);
     }
     let seed = Seed::of(&adopted.meta.database_id);
@@ -376,14 +376,22 @@ impl Walk<'_> {
     }
 }
 
-/// The system's boot, so that what was never synced is not believed after another.
-fn boot_id() -> [u8; 16] {
-    let text = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
+/// The system's boot, so that what was never synced is not believed after another. Where a system does not tell,
+/// all boots are alike.
+///
+/// An error is not taken for that: with another boot's name, buffered commits would be given up.
+fn boot_id() -> Result<[u8; 16]> {
+    let path = std::path::Path::new("/proc/sys/kernel/random/boot_id");
+    let text = match std::fs::read_to_string(path) {
+        Ok(text) => text,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => String::new(),
+        Err(error) => return Err(Error::io("open", path, error)),
+    };
     let mut digits = text.chars().filter_map(|c| c.to_digit(16)).map(|d| d.to_le_bytes()[0]);
-    std::array::from_fn(|_| {
+    Ok(std::array::from_fn(|_| {
         let (high, low) = (digits.next().unwrap_or(0), digits.next().unwrap_or(0));
         high << 4 | low
-    })
+    }))
 }
 
 /// Sixteen random bytes from the system.
