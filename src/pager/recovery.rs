@@ -71,7 +71,7 @@ pub(crate) fn format(storage: &Storage, page_size: usize) -> Result<()> {
         compatible: 0,
         sequence: 1,
         ceiling: FIRST_TXN.0 + 1,
-        boot_id: boot_id(),
+        boot_id: boot_id()?,
         root,
         clean: true,
         record: CommitRecord::default(),
@@ -126,7 +126,7 @@ pub(crate) fn open(storage: Storage, lock: Option<Lock>, config: Config) -> Resu
         view: RwLock::new(Arc::new(map(&base, &config)?)),
         base,
         config,
-        boot_id: boot_id(),
+        boot_id: boot_id()?,
         recovered,
         ended: OnceLock::new(),
         len_checked_ms: AtomicU64::new(coarse_ms()),
@@ -177,20 +177,23 @@ fn read_metas(storage: &Storage) -> Result<Vec<Slot>> {
         // The page size is not known before a meta page is: the number is right for the smallest.
         match Meta::decode(&bytes, page::page_at(at, 4096)) {
             Ok(meta) => found.push(Slot { slot, bytes, meta }),
-            Err(error) => faults.push(error),
+            Err(error) => faults.push((error, Meta::is_whole(&bytes))),
         }
     }
     if !ours {
         return Err(not_ours("it does not begin as one"));
     }
-    // A meta page that is whole and of a newer version: whoever wrote it knows more than we do.
-    let newer = faults.iter().position(|fault| matches!(fault, Error::Unsupported { .. }));
+    // A meta page of a newer version: whoever wrote it knows more than we do. Beside a sound one of this version it
+    // counts if it is whole; else its version is damage.
+    let newer = faults.iter().position(|(fault, whole)| {
+        matches!(fault, Error::Unsupported { .. }) && (*whole || found.is_empty())
+    });
     match (newer, found.is_empty()) {
-        (Some(i), _) => return Err(faults.swap_remove(i)),
+        (Some(i), _) => return Err(faults.swap_remove(i).0),
         (None, true) => {
             let expected = META_AT[1] + META_LEN as u64;
             let cut = Error::Truncated { path: storage.path().to_owned(), expected, found: len };
-            return Err(if len < expected { cut } else { faults.swap_remove(0) });
+            return Err(if len < expected { cut } else { faults.swap_remove(0).0 });
         }
         (None, false) => {}
     }
@@ -288,7 +291,7 @@ fn newer_head(storage: &Storage, adopted: &Slot, recovered: &mut Recovered) -> R
     let builds_on = record.base_sums.contains(&Meta::sum_of(&adopted.bytes));
     let fits = root.page_count.saturating_mul(page_size as u64) <= storage.len()?;
     // Equal boots prove nothing, but different ones rule the record out: it was never synced.
-    if !builds_on || record.boot_id != boot_id() || root.txn <= adopted.meta.root.txn || !fits {
+    if !builds_on || record.boot_id != boot_id()? || root.txn <= adopted.meta.root.txn || !fits {
         return Ok(None);
     }
     let seed = Seed::of(&adopted.meta.database_id);
@@ -381,14 +384,22 @@ impl Walk<'_> {
     }
 }
 
-/// The system's boot, so that what was never synced is not believed after another.
-fn boot_id() -> [u8; 16] {
-    let text = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
+/// The system's boot, so that what was never synced is not believed after another. Where a system does not tell,
+/// all boots are alike.
+///
+/// An error is not taken for that: with another boot's name, buffered commits would be given up.
+fn boot_id() -> Result<[u8; 16]> {
+    let path = std::path::Path::new("/proc/sys/kernel/random/boot_id");
+    let text = match std::fs::read_to_string(path) {
+        Ok(text) => text,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => String::new(),
+        Err(error) => return Err(Error::io("open", path, error)),
+    };
     let mut digits = text.chars().filter_map(|c| c.to_digit(16)).map(|d| d.to_le_bytes()[0]);
-    std::array::from_fn(|_| {
+    Ok(std::array::from_fn(|_| {
         let (high, low) = (digits.next().unwrap_or(0), digits.next().unwrap_or(0));
         high << 4 | low
-    })
+    }))
 }
 
 /// Sixteen random bytes from the system.
