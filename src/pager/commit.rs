@@ -56,9 +56,10 @@ impl<'t> Commit<'t> {
         let plan = txn.writer.log.plan(&snapshot, seed, freed.len() + 8, extents, renew)?;
         freed.extend(coalesce(txn.writer.log.freed(&plan, id), &txn.pins));
 
-        // Every page may come from an extent of its own, and then takes a record of its own.
-        let own = txn.taken.len() + txn.own_free.len() + txn.writer.log.carried(&plan);
-        let known = records(freed.iter().copied()).len() + still_true(&plan, &txn.writer.space).len() + own;
+        // Every page may come from an extent of its own, and then takes a record of its own; and see `log_pages`.
+        let own = txn.taken.len() + 2 * txn.own_free.len() + txn.writer.log.carried(&plan);
+        let said = records(still_true(&plan, &txn.writer.space)).len();
+        let known = 2 * records(freed.iter().copied()).len() + said + own;
         let log_pages = (known as u64 + pages + 16) / (free_log_capacity(page_size) as u64 - 2) + 1;
         let ids = txn.allocate(pages + log_pages)?;
         Ok(Commit { txn, freed, plan, ids, sealed: Sealed::default() })
@@ -110,31 +111,61 @@ impl<'t> Commit<'t> {
     /// count.
     fn write_log(&mut self) -> Result<u64> {
         let Commit { txn, freed, plan, ids, sealed } = self;
-        let capacity = free_log_capacity(txn.pager.base.page_size);
-        let taken: Vec<Extent> = txn.taken.iter().map(|(start, len)| Extent::used(*start, *len)).collect();
-        // An upper bound: what is left of the numbers becomes free again below.
-        let said =
-            still_true(plan, &txn.writer.space).len() + freed.len() + txn.own_free.len() + ids.len() + 2;
-        let long = records(freed.iter().copied()).len() + records(taken.iter().copied()).len();
-        let count = (txn.writer.log.carried(plan) + said + long + 8).div_ceil(capacity);
-        let pages: Vec<PageId> = (0..count).map(|_| ids.next_page(txn)).collect::<Result<_>>()?;
+        let pages = log_pages(txn, freed, plan, ids)?;
         let rest = std::mem::take(ids);
         txn.give_back(rest.finish());
 
-        let unused: Vec<Extent> = txn.own_free.iter().map(|(start, len)| Extent::free(start, len)).collect();
+        let unused: Vec<Extent> = free(txn.own_free.iter()).collect();
         let pins = std::mem::take(&mut txn.pins);
         unused.iter().for_each(|extent| txn.writer.space.add_free(extent.start, extent.len));
         freed.iter().for_each(|extent| txn.writer.space.add(*extent, &pins));
         txn.pins = pins;
         let (page_count, cut_off) = trim(txn);
 
+        let taken: Vec<Extent> = used(&txn.taken).collect();
         let said = still_true(plan, &txn.writer.space);
-        let all = taken.into_iter().chain(unused).chain(freed.iter().copied()).chain(said).chain(cut_off);
+        let new = taken.into_iter().chain(unused).chain(freed.iter().copied()).chain(cut_off);
+        let mut all = records(new);
+        txn.writer.log.earn(all.len());
+        all.extend(records(said));
         let (id, seed, page_size) = (txn.id(), txn.pager.base.seed, txn.pager.base.page_size);
-        let pages = txn.writer.log.write(plan, records(all), &pages, id, seed, page_size);
+        let pages = txn.writer.log.write(plan, all, &pages, id, seed, page_size);
         sealed.pages.extend(pages);
         Ok(page_count)
     }
+}
+
+/// Numbers for as many pages as the records of this commit need at most: what it will say is known but for what
+/// is left of the numbers, and for what these very pages are taken from.
+fn log_pages(txn: &mut Txn, freed: &[Extent], plan: &LogPlan, ids: &mut Ids) -> Result<Vec<PageId>> {
+    let capacity = free_log_capacity(txn.pager.base.page_size);
+    let count =
+        |extents: &mut dyn Iterator<Item = Extent>| extents.map(|extent| extent.records()).sum::<usize>();
+    let said = count(&mut still_true(plan, &txn.writer.space).into_iter());
+    let freed = count(&mut freed.iter().copied());
+    let cut_off = Extent::used(0, txn.end).records();
+    let mut pages = Vec::new();
+    loop {
+        // What becomes free may be said twice: as freed, and as still true where the log is cleaned.
+        let unused = count(&mut free(txn.own_free.iter())) + count(&mut free(ids.left()));
+        let known = txn.writer.log.carried(plan) + said + 2 * (freed + unused) + cut_off;
+        let need = (known + count(&mut used(&txn.taken))).div_ceil(capacity);
+        if pages.len() >= need {
+            return Ok(pages);
+        }
+        // Where the numbers run out, each is taken singly, which is one record more.
+        for _ in pages.len()..need {
+            pages.push(ids.next_page(txn)?);
+        }
+    }
+}
+
+fn used(runs: &[(u64, u64)]) -> impl Iterator<Item = Extent> {
+    runs.iter().map(|(start, len)| Extent::used(*start, *len))
+}
+
+fn free(runs: impl Iterator<Item = (u64, u64)>) -> impl Iterator<Item = Extent> {
+    runs.map(|(start, len)| Extent::free(start, len))
 }
 
 /// Lowers the page count by what is free at the end, if that is worth it; the record that takes it back.

@@ -6,8 +6,8 @@
 //! - `heads`: which commit is the head, what readers get, and the head record. Held for moments.
 //! - `view`: the current mapping. Held for moments.
 //!
-//! Locks are taken in this order: writer, leader, heads, view. A commit gives the writer lock back before it waits
-//! for the leader's, so that the next transaction begins while the disk works.
+//! Locks are taken in this order: writer, leader, heads, view. A commit gives the writer lock back before it
+//! waits for the leader's, so that the next transaction begins while the disk works.
 
 mod checked;
 mod commit;
@@ -121,8 +121,8 @@ pub(crate) struct Pager {
 }
 
 impl Pager {
-    /// Begins a read transaction: pins the visible root. Now and then it looks whether somebody has cut the file:
-    /// reading behind its end would be a signal.
+    /// Begins a read transaction: pins the visible root. Now and then it looks whether somebody has cut the
+    /// file: reading behind its end would be a signal.
     pub(crate) fn begin_read(&self) -> Result<ReadSnapshot> {
         let now = coarse_ms();
         // Relaxed: that two threads look at once does no harm.

@@ -2,12 +2,12 @@
 //!
 //! 1. Read both meta pages. A file that has neither is not ours, or not whole.
 //! 2. After a clean close the newer one is the state, and nothing needs to be looked at.
-//! 3. Else drop the file's pages from the system's memory, where that may hold what the disk does not, and take
-//!    the newest meta page whose commit record verifies. The record's pages are read with `pread`: an error of the
-//!    disk is an error and no reason to fall back.
+//! 3. Else drop the file's pages from the system's memory, where that may hold what the disk does not, and
+//!    take the newest meta page whose commit record verifies. The record's pages are read with `pread`: an
+//!    error of the disk is an error and no reason to fall back.
 //! 4. Write what was adopted again, byte for byte, and sync, before anything is shown.
-//! 5. A head record that builds on that meta page is adopted if every page younger than the durable root verifies;
-//!    then it is made durable.
+//! 5. A head record that builds on that meta page is adopted if every page younger than the durable root
+//!    verifies; then it is made durable.
 
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, OnceLock};
@@ -256,8 +256,8 @@ fn check_len(storage: &Storage, meta: &Meta) -> Result<()> {
     Ok(())
 }
 
-/// After a failed sync the system's memory may hold what the disk does not, and call it clean: only writing makes
-/// it durable.
+/// After a failed sync the system's memory may hold what the disk does not, and call it clean: only writing
+/// makes it durable.
 fn write_again(storage: &Storage, adopted: &Slot) -> Result<()> {
     let page_size = adopted.meta.page_size as usize;
     for run in &adopted.meta.record.runs {

@@ -1,8 +1,8 @@
 //! What makes commits durable: one meta page and one sync for all that are waiting.
 //!
-//! A commit whose level asks for it waits for the leader's lock. Whoever gets it makes the newest head durable,
-//! and with it every commit before; the others find that done. Meanwhile the next transaction runs: it builds on
-//! the head, which is pinned.
+//! A commit whose level asks for it waits for the leader's lock. Whoever gets it makes the newest head
+//! durable, and with it every commit before; the others find that done. Meanwhile the next transaction runs:
+//! it builds on the head, which is pinned.
 
 use std::sync::Arc;
 
@@ -51,14 +51,14 @@ impl Pager {
         self.base.shared.visible().txn >= txn
     }
 
-    /// The head's pages, for the writer: nobody else moves the head, so it stays pinned as long as that has the
-    /// writer lock.
+    /// The head's pages, for the writer: nobody else moves the head, so it stays pinned as long as that has
+    /// the writer lock.
     pub(super) fn snapshot_of_head(&self, head: &Head) -> Snapshot {
         Snapshot::of_head(Arc::clone(&self.view.read()), head.root)
     }
 
-    /// Makes `head` the newest commit. A buffered one is visible at once if its predecessor is, and survives the
-    /// end of the process through the head record; an immediate one becomes visible when it is durable.
+    /// Makes `head` the newest commit. A buffered one is visible at once if its predecessor is, and survives
+    /// the end of the process through the head record; an immediate one becomes visible when it is durable.
     pub(super) fn publish(&self, head: Head, buffered: bool) -> Result<()> {
         let mut heads = self.heads.lock();
         let visible = buffered && self.base.shared.visible().txn == heads.head.root.txn;
@@ -78,8 +78,8 @@ impl Pager {
         written.inspect_err(|error| self.end_writing(error))
     }
 
-    /// Waits until transaction `txn` is durable, or makes it so, together with every commit before it and those
-    /// that have been made since.
+    /// Waits until transaction `txn` is durable, or makes it so, together with every commit before it and
+    /// those that have been made since.
     pub(crate) fn sync_to(&self, txn: TxnId) -> Result<()> {
         // 1. One leader at a time. Whoever waited here may find its work done.
         let mut leader = self.leader.lock();
@@ -100,7 +100,8 @@ impl Pager {
         if record.is_none() {
             self.sync(&head.root).map_err(|error| self.unknown(head.root.txn, error))?;
         }
-        // 4. The meta page of the captured root, into the slot that does not hold the durable one, and the sync.
+        // 4. The meta page of the captured root, into the slot that does not hold the durable one, and the
+        //    sync.
         let meta = Meta {
             root: head.root,
             record: record.unwrap_or_default(),
@@ -177,8 +178,8 @@ impl Pager {
         Ok(())
     }
 
-    /// Ends in good order: everything is synced, the file is cut to its pages, and a meta page says that nothing
-    /// needs to be verified when it is opened again.
+    /// Ends in good order: everything is synced, the file is cut to its pages, and a meta page says that
+    /// nothing needs to be verified when it is opened again.
     pub(crate) fn close(&self) -> Result<()> {
         let mut writer = self.writer.lock();
         if self.check_writable().is_err() || writer.ceiling == writer.next_id && self.is_clean() {

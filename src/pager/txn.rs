@@ -25,7 +25,8 @@ pub(crate) struct Txn {
     id: TxnId,
     /// The roots that were pinned when the transaction began; ascending.
     pub(super) pins: Vec<TxnId>,
-    /// Whether a page may have been written: then the id is used up, and the space in memory is not the head's.
+    /// Whether a page may have been written: then the id is used up, and the space in memory is not the
+    /// head's.
     started: bool,
     pub(super) placement: Placement,
     /// Taken from what the free-space log calls free.
@@ -34,7 +35,8 @@ pub(crate) struct Txn {
     pub(super) own_free: Extents,
     /// Pages of the file, with those that the transaction has added.
     pub(super) end: u64,
-    /// Pages that the transaction frees, as far as it is known: with more than it takes, it may use the reserve.
+    /// Pages that the transaction frees, as far as it is known: with more than it takes, it may use the
+    /// reserve.
     pub(super) frees: u64,
     /// The checksums of what was written, for the commit record; none when there is too much.
     pub(super) sums: Option<Vec<(u64, u32)>>,
@@ -214,8 +216,8 @@ impl Txn {
         Ok(())
     }
 
-    /// After all writes: the file is as long as its pages are many. Pages at its end that were given out and not
-    /// used after all may never have been written.
+    /// After all writes: the file is as long as its pages are many. Pages at its end that were given out and
+    /// not used after all may never have been written.
     pub(super) fn fill_end(&mut self, page_count: u64) -> Result<()> {
         let page_size = self.page_size() as u64;
         let len = self.pager.base.storage.len()?;
@@ -290,7 +292,8 @@ impl Txn {
         Ok(())
     }
 
-    /// Writes what outgrew the memory; what is needed to read it there. Such a transaction has no commit record.
+    /// Writes what outgrew the memory; what is needed to read it there. Such a transaction has no commit
+    /// record.
     pub(super) fn spill(&mut self, sealed: &mut Sealed) -> Result<(Arc<View>, u64)> {
         self.sums = None;
         self.write(sealed)?;
@@ -368,9 +371,9 @@ impl Ids {
         Ok(PageId(start))
     }
 
-    /// How many runs are left.
-    pub(super) fn len(&self) -> usize {
-        self.runs.len()
+    /// The runs that are left.
+    pub(super) fn left(&self) -> impl Iterator<Item = (u64, u64)> {
+        self.runs.iter().copied()
     }
 
     /// What is left.
