@@ -160,6 +160,13 @@ impl Space {
         let inside = self.pending.range(range.start..range.end());
         found.extend(before.into_iter().chain(inside).map(|(_, extent)| *extent));
     }
+
+    /// Every extent, free and pending.
+    #[cfg(test)]
+    pub(super) fn extents(&self) -> BTreeSet<Extent> {
+        let free = self.free.iter().map(|(start, len)| Extent::free(start, len));
+        free.chain(self.pending.values().copied()).collect()
+    }
 }
 
 /// The oldest pinned root that needs the extent.
