@@ -117,7 +117,9 @@ impl Txn {
         for extent in extents {
             // What is free again may be overwritten while this commit is the newest durable one.
             if let Some(sums) = &mut self.sums {
-                (extent.start..extent.end()).for_each(|page| drop(sums.remove(&page)));
+                for page in extent.start..extent.end() {
+                    sums.remove(&page);
+                }
             }
             self.own_free.add(extent.start, extent.len);
         }
