@@ -177,23 +177,20 @@ fn read_metas(storage: &Storage) -> Result<Vec<Slot>> {
         // The page size is not known before a meta page is: the number is right for the smallest.
         match Meta::decode(&bytes, page::page_at(at, 4096)) {
             Ok(meta) => found.push(Slot { slot, bytes, meta }),
-            Err(error) => faults.push((error, Meta::is_whole(&bytes))),
+            Err(error) => faults.push(error),
         }
     }
     if !ours {
         return Err(not_ours("it does not begin as one"));
     }
-    // A meta page of a newer version: whoever wrote it knows more than we do. Beside a sound one of this version it
-    // counts if it is whole; else its version is damage.
-    let newer = faults.iter().position(|(fault, whole)| {
-        matches!(fault, Error::Unsupported { .. }) && (*whole || found.is_empty())
-    });
+    // A meta page that is whole and of a newer version: whoever wrote it knows more than we do.
+    let newer = faults.iter().position(|fault| matches!(fault, Error::Unsupported { .. }));
     match (newer, found.is_empty()) {
-        (Some(i), _) => return Err(faults.swap_remove(i).0),
+        (Some(i), _) => return Err(faults.swap_remove(i)),
         (None, true) => {
             let expected = META_AT[1] + META_LEN as u64;
             let cut = Error::Truncated { path: storage.path().to_owned(), expected, found: len };
-            return Err(if len < expected { cut } else { faults.swap_remove(0).0 });
+            return Err(if len < expected { cut } else { faults.swap_remove(0) });
         }
         (None, false) => {}
     }
