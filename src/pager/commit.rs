@@ -97,8 +97,9 @@ impl<'t> Commit<'t> {
         if page_count < txn.head.root.page_count {
             txn.writer.lowered = Some(root.txn);
         }
-        let pinned = txn.writer.space.held_by(durable) * txn.pager.base.page_size as u64;
-        let checkpoint_due = pinned > txn.pager.config.checkpoint_bytes(root.page_count);
+        let page_size = txn.pager.base.page_size as u64;
+        let pinned = txn.writer.space.held_by(durable) * page_size;
+        let checkpoint_due = pinned > txn.pager.config.checkpoint_bytes(page_count * page_size);
         txn.pager.publish(Head { root, written }, buffered)?;
         txn.finished();
         let (pages, runs) = (txn.written_pages, txn.written_runs);

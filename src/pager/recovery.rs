@@ -292,12 +292,17 @@ fn newer_head(storage: &Storage, adopted: &Slot, recovered: &mut Recovered) -> R
         return Ok(None);
     }
     let seed = Seed::of(&adopted.meta.database_id);
-    let mut walk = Walk { storage, page_size, seed, durable: adopted.meta.root.txn, root, pages: 0 };
+    let durable = adopted.meta.root.txn;
+    let mut walk = Walk { storage, page_size, seed, durable, root, pages: 0, runs: Vec::new() };
     let verified = walk.everything();
     recovered.pages_verified += walk.pages;
     match verified {
         Ok(()) => {
             recovered.head_adopted = true;
+            if storage.access() == Access::ReadWrite {
+                // As with a record's pages: the sync that follows makes durable only what is written.
+                walk.write_again()?;
+            }
             Ok(Some(root))
         }
         Err(Error::Corrupted { .. } | Error::Unsupported { .. }) => Ok(None),
@@ -313,9 +318,19 @@ struct Walk<'s> {
     durable: TxnId,
     root: Root,
     pages: u64,
+    /// What was read: first page and how many.
+    runs: Vec<(PageId, u64)>,
 }
 
 impl Walk<'_> {
+    fn write_again(&self) -> Result<()> {
+        for (id, pages) in &self.runs {
+            let bytes = read(self.storage, id.0, *pages, self.page_size)?;
+            self.storage.write_at(&[&bytes], id.0 * self.page_size as u64)?;
+        }
+        Ok(())
+    }
+
     fn everything(&mut self) -> Result<()> {
         let root = self.root;
         self.tree(&root.catalog, true)?;
@@ -333,6 +348,7 @@ impl Walk<'_> {
 
     fn read(&mut self, id: PageId, pages: u64) -> Result<Vec<u8>> {
         self.pages += pages;
+        self.runs.push((id, pages));
         if id.0.saturating_add(pages) > self.root.page_count || self.pages > self.root.page_count {
             return Err(Error::corrupted(
                 id.0,
