@@ -136,8 +136,8 @@ impl Meta {
 /// FORMAT.md, "Head record": the newest commit that no meta page names yet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct HeadRecord {
-    /// The checksum of the durable meta page that the commit builds on, and of the one that was being written; 0
-    /// for none.
+    /// The checksum of the durable meta page that the commit builds on, and of the one that was being
+    /// written; 0 for none.
     pub(crate) base_sums: [u32; 2],
     pub(crate) boot_id: [u8; 16],
     pub(crate) root: Root,

@@ -97,8 +97,9 @@ impl<'t> Commit<'t> {
         if page_count < txn.head.root.page_count {
             txn.writer.lowered = Some(root.txn);
         }
-        let pinned = txn.writer.space.held_by(durable) * txn.pager.base.page_size as u64;
-        let checkpoint_due = pinned > txn.pager.config.checkpoint_bytes(root.page_count);
+        let page_size = txn.pager.base.page_size as u64;
+        let pinned = txn.writer.space.held_by(durable) * page_size;
+        let checkpoint_due = pinned > txn.pager.config.checkpoint_bytes(page_count * page_size);
         txn.pager.publish(Head { root, written }, buffered)?;
         txn.finished();
         let (pages, runs) = (txn.written_pages, txn.written_runs);
@@ -129,9 +130,12 @@ impl<'t> Commit<'t> {
         let (page_count, cut_off) = trim(txn);
 
         let said = still_true(plan, &txn.writer.space);
-        let all = taken.into_iter().chain(unused).chain(freed.iter().copied()).chain(said).chain(cut_off);
+        let new = taken.into_iter().chain(unused).chain(freed.iter().copied()).chain(cut_off);
+        let mut all = records(new);
+        txn.writer.log.earn(all.len());
+        all.extend(records(said));
         let (id, seed, page_size) = (txn.id(), txn.pager.base.seed, txn.pager.base.page_size);
-        let pages = txn.writer.log.write(plan, records(all), &pages, id, seed, page_size);
+        let pages = txn.writer.log.write(plan, all, &pages, id, seed, page_size);
         sealed.pages.extend(pages);
         Ok(page_count)
     }
@@ -142,7 +146,8 @@ impl<'t> Commit<'t> {
 fn records_known(txn: &Txn, freed: &[Extent], plan: &LogPlan, ids: &Ids) -> usize {
     let count = |extents: &mut dyn Iterator<Item = Extent>| extents.map(|e| e.records()).sum::<usize>();
     let taken = count(&mut txn.taken.iter().map(|(start, len)| Extent::used(*start, *len)));
-    let unused = count(&mut txn.own_free.iter().chain(ids.iter()).map(|(start, len)| Extent::free(start, len)));
+    let unused =
+        count(&mut txn.own_free.iter().chain(ids.iter()).map(|(start, len)| Extent::free(start, len)));
     let freed = count(&mut freed.iter().copied());
     let said = count(&mut still_true(plan, &txn.writer.space).into_iter());
     // And one for the end of the file.

@@ -2,9 +2,9 @@
 //!
 //! 1. Read both meta pages. A file that has neither is not ours, or not whole.
 //! 2. After a clean close the newer one is the state, and nothing needs to be looked at.
-//! 3. Else drop the file's pages from the system's memory, where that may hold what the disk does not, and take
-//!    the newest meta page whose commit record verifies. The record's pages are read with `pread`: an error of the
-//!    disk is an error and no reason to fall back.
+//! 3. Else drop the file's pages from the system's memory, where that may hold what the disk does not, and
+//!    take the newest meta page whose commit record verifies. The record's pages are read with `pread`: an
+//!    error of the disk is an error and no reason to fall back.
 //! 4. Write what was adopted again, byte for byte, and sync, before anything is shown.
 //! 5. A meta page that is torn, or names what is not there, is replaced: by one with a higher ceiling.
 //! 6. A head record that builds on that meta page is adopted if every page younger than the durable root verifies;
@@ -71,7 +71,7 @@ pub(crate) fn format(storage: &Storage, page_size: usize) -> Result<()> {
         compatible: 0,
         sequence: 1,
         ceiling: FIRST_TXN.0 + 1,
-        boot_id: boot_id(),
+        boot_id: boot_id()?,
         root,
         clean: true,
         record: CommitRecord::default(),
@@ -130,7 +130,7 @@ pub(crate) fn open(storage: Storage, lock: Option<Lock>, config: Config) -> Resu
         view: RwLock::new(Arc::new(map(&base, &config)?)),
         base,
         config,
-        boot_id: boot_id(),
+        boot_id: boot_id()?,
         recovered,
         ended: OnceLock::new(),
         len_checked_ms: AtomicU64::new(coarse_ms()),
@@ -226,8 +226,9 @@ fn verify_record(storage: &Storage, meta: &Meta, recovered: &mut Recovered) -> R
     let page_size = meta.page_size as usize;
     let seed = Seed::of(&meta.database_id);
     let len = storage.len()?;
-    if meta.record.pages() == 0 && len < meta.root.page_count.saturating_mul(page_size as u64) {
-        return Ok(Some(check_len(storage, meta).err().unwrap_or(Error::ReadOnly)));
+    if let Err(error) = check_len(storage, meta) {
+        // The file's new length did not reach the disk either.
+        return Ok(Some(error));
     }
     for run in &meta.record.runs {
         let pages = u64::from(run.len);
@@ -264,8 +265,8 @@ fn check_len(storage: &Storage, meta: &Meta) -> Result<()> {
     Ok(())
 }
 
-/// After a failed sync the system's memory may hold what the disk does not, and call it clean: only writing makes
-/// it durable.
+/// After a failed sync the system's memory may hold what the disk does not, and call it clean: only writing
+/// makes it durable.
 fn write_again(storage: &Storage, adopted: &Slot) -> Result<()> {
     let page_size = adopted.meta.page_size as usize;
     for run in &adopted.meta.record.runs {
@@ -309,11 +310,12 @@ fn newer_head(storage: &Storage, adopted: &Slot, recovered: &mut Recovered) -> R
     let builds_on = record.base_sums.contains(&Meta::sum_of(&adopted.bytes));
     let fits = root.page_count.saturating_mul(page_size as u64) <= storage.len()?;
     // Equal boots prove nothing, but different ones rule the record out: it was never synced.
-    if !builds_on || record.boot_id != boot_id() || root.txn <= adopted.meta.root.txn || !fits {
+    if !builds_on || record.boot_id != boot_id()? || root.txn <= adopted.meta.root.txn || !fits {
         return Ok(None);
     }
     let seed = Seed::of(&adopted.meta.database_id);
-    let mut walk = Walk { storage, page_size, seed, durable: adopted.meta.root.txn, root, pages: 0, runs: Vec::new() };
+    let durable = adopted.meta.root.txn;
+    let mut walk = Walk { storage, page_size, seed, durable, root, pages: 0, runs: Vec::new() };
     let verified = walk.everything();
     recovered.pages_verified += walk.pages;
     match verified {
@@ -405,14 +407,22 @@ impl Walk<'_> {
     }
 }
 
-/// The system's boot, so that what was never synced is not believed after another.
-fn boot_id() -> [u8; 16] {
-    let text = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
+/// The system's boot, so that what was never synced is not believed after another. Where a system does not tell,
+/// all boots are alike.
+///
+/// An error is not taken for that: with another boot's name, buffered commits would be given up.
+fn boot_id() -> Result<[u8; 16]> {
+    let path = std::path::Path::new("/proc/sys/kernel/random/boot_id");
+    let text = match std::fs::read_to_string(path) {
+        Ok(text) => text,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => String::new(),
+        Err(error) => return Err(Error::io("open", path, error)),
+    };
     let mut digits = text.chars().filter_map(|c| c.to_digit(16)).map(|d| d.to_le_bytes()[0]);
-    std::array::from_fn(|_| {
+    Ok(std::array::from_fn(|_| {
         let (high, low) = (digits.next().unwrap_or(0), digits.next().unwrap_or(0));
         high << 4 | low
-    })
+    }))
 }
 
 /// Sixteen random bytes from the system.

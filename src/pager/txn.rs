@@ -25,7 +25,8 @@ pub(crate) struct Txn {
     id: TxnId,
     /// The roots that were pinned when the transaction began; ascending.
     pub(super) pins: Vec<TxnId>,
-    /// Whether a page may have been written: then the id is used up, and the space in memory is not the head's.
+    /// Whether a page may have been written: then the id is used up, and the space in memory is not the
+    /// head's.
     started: bool,
     pub(super) placement: Placement,
     /// Taken from what the free-space log calls free.
@@ -34,7 +35,8 @@ pub(crate) struct Txn {
     pub(super) own_free: Extents,
     /// Pages of the file, with those that the transaction has added.
     pub(super) end: u64,
-    /// Pages that the transaction frees, as far as it is known: with more than it takes, it may use the reserve.
+    /// Pages that the transaction frees, as far as it is known: with more than it takes, it may use the
+    /// reserve.
     pub(super) frees: u64,
     /// The checksums of what was written, for the commit record; none when there is too much.
     pub(super) sums: Option<BTreeMap<u64, u32>>,
@@ -116,9 +118,9 @@ impl Txn {
             // What is free again may be overwritten while this commit is the newest durable one.
             if let Some(sums) = &mut self.sums {
                 let pages: Vec<u64> = sums.range(extent.start..extent.end()).map(|(page, _)| *page).collect();
-                pages.iter().for_each(|page| {
-                    sums.remove(page);
-                });
+                for page in pages {
+                    sums.remove(&page);
+                }
             }
             self.own_free.add(extent.start, extent.len);
         }
@@ -221,8 +223,8 @@ impl Txn {
         Ok(())
     }
 
-    /// After all writes: the file is as long as its pages are many. Pages at its end that were given out and not
-    /// used after all may never have been written.
+    /// After all writes: the file is as long as its pages are many. Pages at its end that were given out and
+    /// not used after all may never have been written.
     pub(super) fn fill_end(&mut self, page_count: u64) -> Result<()> {
         let page_size = self.page_size() as u64;
         let len = self.pager.base.storage.len()?;
@@ -297,7 +299,8 @@ impl Txn {
         Ok(())
     }
 
-    /// Writes what outgrew the memory; what is needed to read it there. Such a transaction has no commit record.
+    /// Writes what outgrew the memory; what is needed to read it there. Such a transaction has no commit
+    /// record.
     pub(super) fn spill(&mut self, sealed: &mut Sealed) -> Result<(Arc<View>, u64)> {
         self.sums = None;
         self.write(sealed)?;

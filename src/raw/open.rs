@@ -1,7 +1,7 @@
 //! The tables of a write transaction: who has which open, and the catalog they go back to.
 //!
-//! An open table's state moves into its handle and comes back when that is dropped. So what is read through one
-//! handle borrows from it alone, and another table can change meanwhile.
+//! An open table's state moves into its handle and comes back when that is dropped. So what is read through
+//! one handle borrows from it alone, and another table can change meanwhile.
 
 use std::cell::{Cell, RefCell};
 use std::panic::Location;
@@ -30,7 +30,10 @@ pub(crate) struct TableState {
 #[derive(Debug)]
 enum Place {
     Here(Box<TableState>),
-    Open { name: String, at: &'static Location<'static> },
+    Open {
+        name: String,
+        at: &'static Location<'static>,
+    },
     /// The table was dropped. The place stays: open handles know theirs by its number.
     Dropped,
 }

@@ -1,11 +1,11 @@
 //! A simulated disk: the engine's real code runs on it, and a crash can be had at any point of what happened.
 //!
 //! - The file is one in memory. It stands for the page cache: reads, mappings and locks work for real.
-//! - Every write, change of length and sync goes into a log, in order. [`SimDisk::crash`] makes a new disk of a
-//!   prefix of it, with what a power cut at that point might leave; `replay` says what that is.
+//! - Every write, change of length and sync goes into a log, in order. [`SimDisk::crash`] makes a new disk of
+//!   a prefix of it, with what a power cut at that point might leave; `replay` says what that is.
 //! - Any call can be made to fail: [`SimDisk::inject`].
-//! - Nothing here depends on time or chance, except as far as several threads write at once: a seed gives the same
-//!   disk again.
+//! - Nothing here depends on time or chance, except as far as several threads write at once: a seed gives the
+//!   same disk again.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, IoSlice, Read};
@@ -70,8 +70,8 @@ pub(crate) struct Fault {
 }
 
 impl Fault {
-    /// The `nth` call of this kind (`None`: of any kind) from now on, counted from 1, fails with `errno`. A write
-    /// with `errno` 0 does not fail: it is a short one.
+    /// The `nth` call of this kind (`None`: of any kind) from now on, counted from 1, fails with `errno`. A
+    /// write with `errno` 0 does not fail: it is a short one.
     pub(crate) fn new(call: Option<Call>, nth: u64, errno: i32) -> Fault {
         assert!(nth > 0, "calls are counted from 1");
         Fault { call, skip: nth - 1, errno, partial: 0, forever: false }
@@ -165,7 +165,8 @@ impl SimDisk {
         self.recorder.state.lock().events.clone()
     }
 
-    /// A disk as it may be found after a power cut when the first `point` events had happened. This one goes on.
+    /// A disk as it may be found after a power cut when the first `point` events had happened. This one goes
+    /// on.
     ///
     /// Points in rising order cost only what happened between them, besides the copy of the file.
     ///

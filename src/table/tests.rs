@@ -1,7 +1,7 @@
 //! Goal: tables take every form of key, value, range and prefix that is documented, and answer as an ordered
 //! map does.
-//! Method: one call for each form, which must compile; then random contents and ranges against a `BTreeMap` of
-//! typed keys.
+//! Method: one call for each form, which must compile; then random contents and ranges against a `BTreeMap`
+//! of typed keys.
 #![expect(
     clippy::needless_borrow,
     clippy::needless_borrows_for_generic_args,
@@ -425,7 +425,8 @@ proptest! {
         prop_assert_eq!(table.nth(rank).unwrap(), model.range(probe.clone()..).next().map(typed));
         prop_assert_eq!(table.first().unwrap(), model.first_key_value().map(typed));
         prop_assert_eq!(table.last().unwrap(), model.last_key_value().map(typed));
-        let split: Vec<_> = table.split(parts).unwrap().into_iter().flatten().map(|entry| entry.unwrap()).collect();
+        let ranges = table.split(parts).unwrap();
+        let split: Vec<_> = ranges.into_iter().flatten().map(|entry| entry.unwrap()).collect();
         prop_assert_eq!(split, model.iter().map(typed).collect::<Vec<_>>());
         let same_name = model.keys().filter(|key| key.0 == probe.0).count();
         prop_assert_eq!(table.prefix((&probe.0,)).unwrap().count(), same_name);

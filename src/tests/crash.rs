@@ -227,7 +227,8 @@ fn explore_ops(setup: &Setup, ops: &[Op]) {
 fn a_value_that_its_own_transaction_replaces_does_not_spoil_the_commit() {
     let value = |fill| Value { near: Near::Direct, off: 3, fill };
     let insert = |fill| Op::Insert { table: 0, key: Key::Short(1), value: value(fill) };
-    let small = |n| Op::Insert { table: 0, key: Key::Short(n), value: Value { near: Near::Small, off: 0, fill: 1 } };
+    let small =
+        |n| Op::Insert { table: 0, key: Key::Short(n), value: Value { near: Near::Small, off: 0, fill: 1 } };
     let mut ops = vec![insert(1), insert(2), immediate(), small(3), immediate()];
     // The place of the removed value is used by the next transaction, before that is durable.
     ops.extend([insert(3), Op::Remove { table: 0, key: Key::Short(1) }, small(4), immediate()]);

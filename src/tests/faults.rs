@@ -103,7 +103,10 @@ fn found_again(driver: &Driver) {
     let after = disk.crash(disk.event_count(), Loss::None, 0).unwrap();
     drop(db);
     let db = Database::over(&options, after.storage().unwrap()).unwrap();
-    assert!(holds(&db.begin_read().unwrap(), &version).unwrap(), "what was acknowledged after a failure is lost");
+    assert!(
+        holds(&db.begin_read().unwrap(), &version).unwrap(),
+        "what was acknowledged after a failure is lost"
+    );
     sound(&db).unwrap();
 }
 

@@ -19,28 +19,75 @@ pub(super) const READERS: usize = 6;
 /// One thing to do with a database.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Op {
-    Insert { table: u8, key: Key, value: Value },
-    Replace { table: u8, key: Key, value: Value },
-    Remove { table: u8, key: Key },
-    Take { table: u8, key: Key },
+    Insert {
+        table: u8,
+        key: Key,
+        value: Value,
+    },
+    Replace {
+        table: u8,
+        key: Key,
+        value: Value,
+    },
+    Remove {
+        table: u8,
+        key: Key,
+    },
+    Take {
+        table: u8,
+        key: Key,
+    },
     /// Entries with keys from one to the other, which may be the smaller.
-    RemoveRange { table: u8, from: Key, to: Key },
-    Clear { table: u8 },
-    DropTable { table: u8 },
+    RemoveRange {
+        table: u8,
+        from: Key,
+        to: Key,
+    },
+    Clear {
+        table: u8,
+    },
+    DropTable {
+        table: u8,
+    },
     /// Keys in rising order.
-    Ascend { table: u8, from: u16, count: u8, value: Value },
+    Ascend {
+        table: u8,
+        from: u16,
+        count: u8,
+        value: Value,
+    },
     /// Keys all over the place.
-    Scatter { table: u8, from: u16, count: u8, value: Value },
+    Scatter {
+        table: u8,
+        from: u16,
+        count: u8,
+        value: Value,
+    },
     /// Removes every so many-th key of those that `Ascend` makes.
-    Thin { table: u8, from: u16, count: u8, step: u8 },
+    Thin {
+        table: u8,
+        from: u16,
+        count: u8,
+        step: u8,
+    },
     /// What the running transaction says of a key and of its whole table.
-    Look { table: u8, key: Key },
-    Commit { durability: Durability, two_phase: bool },
+    Look {
+        table: u8,
+        key: Key,
+    },
+    Commit {
+        durability: Durability,
+        two_phase: bool,
+    },
     Abort,
     BeginRead,
     /// Compares everything that a snapshot shows.
-    CheckRead { reader: u8 },
-    EndRead { reader: u8 },
+    CheckRead {
+        reader: u8,
+    },
+    EndRead {
+        reader: u8,
+    },
     /// Makes everything durable.
     Sync,
     Compact,

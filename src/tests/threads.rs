@@ -125,7 +125,11 @@ fn commits_that_wait_share_one_sync() {
         while db.try_begin_write().map_or(0, |tx| tx.txn()) < next + 4 {
             std::thread::yield_now();
         }
-        assert_eq!(db.begin_read().unwrap().open_raw("log").unwrap().len(), 1, "none is visible before it is durable");
+        assert_eq!(
+            db.begin_read().unwrap().open_raw("log").unwrap().len(),
+            1,
+            "none is visible before it is durable"
+        );
         drop(held);
     });
     assert_eq!(db.begin_read().unwrap().open_raw("log").unwrap().len(), 5);
@@ -176,7 +180,10 @@ fn what_is_left(image: &SimDisk, told: &Told, point: usize, loss: Loss) {
         let promised = *at <= point && (*level == Durability::Immediate || loss == Loss::All);
         assert!(!promised || found.is_some(), "{thread} {i} was promised at {at}, lost at {point} {loss:?}");
         // A thread's commits follow each other.
-        assert!(found.is_none() || *i == 0 || has(*thread, i - 1).is_some(), "{thread} {i} without the one before");
+        assert!(
+            found.is_none() || *i == 0 || has(*thread, i - 1).is_some(),
+            "{thread} {i} without the one before"
+        );
     }
 }
 
