@@ -73,7 +73,8 @@ pub(crate) fn long_form() -> bool {
 }
 
 /// Says what could not be tested here, also where the output of passing tests is not shown.
+#[expect(clippy::explicit_write, reason = "what eprintln prints is shown of failing tests alone")]
 pub(crate) fn say_untested(what: &str) {
     use std::io::Write;
-    eprintln!("NOT TESTED: {what}");
+    writeln!(std::io::stderr(), "NOT TESTED: {what}").unwrap();
 }
