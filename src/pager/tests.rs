@@ -306,3 +306,33 @@ fn aborted_and_spilled_transactions_leave_nothing_behind() {
     assert_eq!(in_use, 3 + log_pages as u64);
     engine.check();
 }
+
+/// The end of a file whose large table is gone, where small commits were put while a snapshot had the table.
+#[test]
+fn small_commits_do_not_keep_the_end_of_the_file() {
+    let engine = Engine::new(&OpenOptions::new());
+    let fill = |name: &str, count: u64| {
+        let tx = engine.begin();
+        {
+            let mut table = table(&tx, name);
+            for i in 0..count {
+                table.insert(&i.wrapping_mul(0x9e37_79b9_7f4a_7c15).to_be_bytes(), &[7; 150]).unwrap();
+            }
+        }
+        engine.commit(tx, false);
+    };
+    fill("small", 20_000);
+    let small = engine.pager.page_count();
+    fill("large", 100_000);
+    let reader = engine.pager.begin_read().unwrap();
+    let tx = engine.begin();
+    tx.drop_table("large", Location::caller()).unwrap();
+    engine.commit(tx, false);
+    (1..6).for_each(|i| fill("touched", i));
+    drop(reader);
+    (1..4).for_each(|i| fill("touched", i));
+    let end = engine.pager.page_count();
+    println!("{small} pages, now {end}");
+    assert!(end <= small + 100, "{small} pages, now {end}");
+    engine.check();
+}
