@@ -90,6 +90,10 @@ fn table<'t>(tx: &'t OpenTables, name: &str) -> RawTableMut<'t> {
     RawTableMut::new(tx, tx.take(name, Some(("bytes", "bytes")), Location::caller()).unwrap())
 }
 
+fn key(i: impl Into<u64>) -> Vec<u8> {
+    format!("{:016x}", i.into()).into_bytes()
+}
+
 /// One operation of the random histories.
 #[derive(Debug, Clone)]
 enum Op {
@@ -146,14 +150,14 @@ proptest! {
                     let mut table = table(tx, "a");
                     for i in from..from + count {
                         let i = i.wrapping_mul(40_503) % 1_200;
-                        table.insert(&i.to_be_bytes(), &vec![7; len]).unwrap();
+                        table.insert(&key(i), &vec![7; len]).unwrap();
                     }
                 }
                 Op::Remove(from, count) => {
                     let tx = tx.get_or_insert_with(|| engine.begin());
                     let mut table = table(tx, "a");
                     for i in from..from + count {
-                        table.remove(&i.to_be_bytes()).unwrap();
+                        table.remove(&key(i)).unwrap();
                     }
                 }
                 Op::Drop => {
@@ -207,7 +211,7 @@ fn a_page_of_the_log_is_never_called_free() {
             let mut table = table(&tx, "a");
             for _ in 0..1 + round % 60 {
                 let i = engine.below(4_000);
-                table.insert(&i.to_be_bytes(), &vec![7; 1 + 20 * index(engine.below(150))]).unwrap();
+                table.insert(&key(i), &vec![7; 1 + 20 * index(engine.below(150))]).unwrap();
             }
         }
         engine.commit(tx, round % 3 > 0);
@@ -224,7 +228,7 @@ fn log_in_proportion(batch: u64, commits: u64) {
     {
         let mut table = table(&tx, "a");
         for i in 0..20_000u64 {
-            table.insert(&i.to_be_bytes(), &[7; 150]).unwrap();
+            table.insert(&key(i), &[7; 150]).unwrap();
         }
     }
     engine.commit(tx, true);
@@ -234,7 +238,7 @@ fn log_in_proportion(batch: u64, commits: u64) {
         {
             let mut table = table(&tx, "a");
             for _ in 0..batch {
-                table.insert(&engine.below(20_000).to_be_bytes(), &[8; 150]).unwrap();
+                table.insert(&key(engine.below(20_000)), &[8; 150]).unwrap();
             }
         }
         engine.commit(tx, round % 100 > 0);
@@ -273,7 +277,7 @@ fn aborted_and_spilled_transactions_leave_nothing_behind() {
     let fill = |tx: &OpenTables, from: u64, count: u64| {
         let mut table = table(tx, "a");
         for i in from..from + count {
-            table.insert(&(i.wrapping_mul(0x9e37_79b9) % 100_003).to_be_bytes(), &[7; 150]).unwrap();
+            table.insert(&key(i.wrapping_mul(0x9e37_79b9) % 100_003), &[7; 150]).unwrap();
         }
         table.insert(b"large", &vec![7; 300_000]).unwrap();
     };
@@ -316,7 +320,7 @@ fn small_commits_do_not_keep_the_end_of_the_file() {
         {
             let mut table = table(&tx, name);
             for i in 0..count {
-                table.insert(&i.wrapping_mul(0x9e37_79b9_7f4a_7c15).to_be_bytes(), &[7; 150]).unwrap();
+                table.insert(&key(i.wrapping_mul(0x9e37_79b9_7f4a_7c15)), &[7; 150]).unwrap();
             }
         }
         engine.commit(tx, false);
