@@ -14,7 +14,7 @@ use super::path::{Frame, Path, add_below, heap_child};
 use crate::error::{Error, Result};
 use crate::page::{
     Cell, Child, KIND_BRANCH, LEVELS_MAX, Page, PageMut, TreeRoot, build, cell_cost, init, merged_len,
-    packed_len, packed_page_len,
+    merged_len_at_least, packed_len, packed_page_len,
 };
 use crate::pager::PagesMut;
 
@@ -106,6 +106,13 @@ fn edit_in_place<P: PagesMut>(pages: &mut P, index: usize, edit: &Edit<'_, '_>) 
 
 /// Makes the edit by laying the page out anew, if everything fits under a prefix that suits it all.
 fn rebuild<P: PagesMut>(pages: &mut P, index: usize, edit: &Edit<'_, '_>) -> bool {
+    let page = Page::new(pages.bytes(index));
+    let given: usize = (edit.at..edit.at + edit.remove).map(|i| cell_cost(&page.cell(i))).sum();
+    let wanted: usize = edit.cells.iter().map(|cell| cell_cost(cell) - cell.key_len()).sum();
+    // Most often it is plain from the lengths that nothing can help: most of a page is values.
+    if packed_page_len(page) + wanted > page.bytes().len() + given + ROUGH {
+        return false;
+    }
     let mut target = pages.buffer();
     let page = Page::new(pages.bytes(index));
     let cells = edited(page, edit);
@@ -135,7 +142,8 @@ fn grow_root<P: PagesMut>(pages: &mut P, root: &mut TreeRoot, path: &mut Path) -
     Ok(0)
 }
 
-/// Whether the edit adds at the left or right edge of the whole tree: then keys are probably inserted in order.
+/// Whether the edit adds at the left or right edge of the whole tree: then keys are probably inserted in
+/// order.
 fn edge_of<P: PagesMut>(pages: &P, path: &Path, depth: usize, edit: &Edit<'_, '_>) -> Option<Edge> {
     let len = |frame: &Frame| Page::new(pages.bytes(frame.page)).len();
     let above = path.above(depth);
@@ -183,13 +191,20 @@ pub(super) fn settle<P: PagesMut>(pages: &mut P, parent: usize, slot: usize) -> 
     let mut changed = false;
     loop {
         let page = Page::new(pages.bytes(parent));
-        let level = page.level() - 1;
-        if packed_page_len(pages.page(&page.child(slot), level)?) > limit + ROUGH {
+        let own = pages.page(&page.child(slot), page.level() - 1)?;
+        if packed_page_len(own) > limit + ROUGH {
             return Ok(changed);
         }
-        if slot > 0 && merge_pair(pages, parent, slot - 1)? {
+        // The neighbours' headers rule most merges out; their cells are not looked at then.
+        let may_merge = |other: usize| -> Result<bool> {
+            let neighbour = pages.page(&page.child(other), page.level() - 1)?;
+            Ok(merged_len_at_least(own, neighbour) <= limit)
+        };
+        let left = slot > 0 && may_merge(slot - 1)?;
+        let right = slot + 1 < page.len() && may_merge(slot + 1)?;
+        if left && merge_pair(pages, parent, slot - 1)? {
             slot -= 1;
-        } else if slot + 1 >= Page::new(pages.bytes(parent)).len() || !merge_pair(pages, parent, slot)? {
+        } else if !(right && merge_pair(pages, parent, slot)?) {
             return Ok(changed);
         }
         changed = true;

@@ -1,6 +1,8 @@
 //! Where a list of cells is cut into pages.
 
-use crate::page::{Cell, cell_cost, packed_len, packed_len_of, shared_len};
+use std::ops::Range;
+
+use crate::page::{Cell, cell_cost, packed_len_of, shared_len};
 
 /// Two neighbours that together take no more than this are merged: 3/4 of a page.
 pub(crate) fn merge_limit(page_size: usize) -> usize {
@@ -21,104 +23,120 @@ pub(super) enum Edge {
     Last,
 }
 
-/// Where to cut `cells` into pages: the ends of the pages, no two neighbours of which would be merged again.
-///
-/// Costs are guesses as long as prefixes differ: keys that share a long prefix with their page, but not with the
-/// whole group, take far less room than they seem to.
-pub(super) fn cuts(
+/// Cells to be cut into pages, with what they cost up to each of them, so that the length of a page is known
+/// without looking at its cells.
+pub(super) struct Cells<'a> {
     level: u8,
-    cells: &[Cell<'_>],
-    page_size: usize,
-    fill: usize,
-    edge: Option<Edge>,
-) -> Vec<usize> {
-    let mut cuts = good_cuts(level, cells, page_size, fill, edge);
-    let mut i = 0;
-    while i + 1 < cuts.len() {
-        let from = if i == 0 { 0 } else { cuts[i - 1] };
-        if packed_len(level, &cells[from..cuts[i + 1]]) <= merge_limit(page_size) {
-            cuts.remove(i);
-            i = i.saturating_sub(1);
-        } else {
-            i += 1;
-        }
-    }
-    cuts
+    cells: Vec<Cell<'a>>,
+    /// One more than there are cells: what those before cost.
+    costs: Vec<usize>,
 }
 
-fn good_cuts(level: u8, cells: &[Cell<'_>], page_size: usize, fill: usize, edge: Option<Edge>) -> Vec<usize> {
-    let fits = |range: std::ops::Range<usize>| packed_len(level, &cells[range]) <= page_size;
-    let at_edge = match edge {
-        Some(Edge::Last) => Some(cells.len() - 1),
-        Some(Edge::First) => Some(1),
-        None => None,
-    };
-    if let Some(cut) = at_edge.filter(|cut| fits(0..*cut) && fits(*cut..cells.len())) {
-        return vec![cut, cells.len()];
+impl<'a> Cells<'a> {
+    pub(super) fn new(level: u8, cells: Vec<Cell<'a>>) -> Cells<'a> {
+        let mut costs = Vec::with_capacity(cells.len() + 1);
+        let mut total = 0;
+        costs.push(0);
+        costs.extend(cells.iter().map(|cell| {
+            total += cell_cost(cell);
+            total
+        }));
+        Cells { level, cells, costs }
     }
-    let total: usize = cells.iter().map(cell_cost).sum::<usize>() - cells_prefix_gain(level, cells);
-    let count = total.div_ceil(fill).max(1);
-    let even = even_cuts(cells, count);
-    let mut from = 0;
-    for &to in &even {
-        if from >= to || !fits(from..to) {
-            return greedy_cuts(level, cells, page_size);
-        }
-        from = to;
-    }
-    even
-}
 
-/// What one prefix for all cells would save.
-fn cells_prefix_gain(level: u8, cells: &[Cell<'_>]) -> usize {
-    let keyed = if level == 0 { cells } else { &cells[1..] };
-    match keyed {
-        [first, .., last] => shared_len(first, last) * keyed.len(),
-        _ => 0,
+    pub(super) fn slice(&self, range: Range<usize>) -> &[Cell<'a>] {
+        &self.cells[range]
     }
-}
 
-/// Cuts into `count` parts that cost about the same.
-fn even_cuts(cells: &[Cell<'_>], count: usize) -> Vec<usize> {
-    let total: usize = cells.iter().map(cell_cost).sum();
-    let mut cuts = Vec::with_capacity(count);
-    let mut cost = 0;
-    for (i, cell) in cells.iter().enumerate() {
-        let wanted = total * (cuts.len() + 1) / count;
-        // The cell that crosses the line goes to the side where most of it lies.
-        if i > 0 && cuts.len() + 1 < count && cost + cell_cost(cell) / 2 > wanted {
-            cuts.push(i);
-        }
-        cost += cell_cost(cell);
+    fn len(&self) -> usize {
+        self.cells.len()
     }
-    cuts.push(cells.len());
-    cuts
-}
 
-/// Cuts that fill each page from the left: the fewest pages, for cells too different in size to share evenly.
-fn greedy_cuts(level: u8, cells: &[Cell<'_>], page_size: usize) -> Vec<usize> {
-    let mut cuts = Vec::new();
-    let mut from = 0;
-    let mut cost = 0;
-    for i in 0..cells.len() {
-        let keyed_from = if level == 0 { from } else { from + 1 };
-        let cell = cell_cost(&cells[i]) - if i < keyed_from { cells[i].key_len() } else { 0 };
-        let prefix = if i > keyed_from {
-            shared_len(&cells[keyed_from], &cells[i])
-        } else if i == keyed_from {
-            cells[i].key_len()
-        } else {
-            0
+    /// What the keys of a page of these cells share, how many cells have a key, and what all of them cost.
+    fn measure(&self, range: Range<usize>) -> (usize, usize, usize) {
+        let cost = self.costs[range.end] - self.costs[range.start];
+        let (cells, unkeyed) = match self.level {
+            0 => (&self.cells[range], 0),
+            _ => (&self.cells[range.start + 1..range.end], self.cells[range.start].key_len()),
         };
-        if i > from && packed_len_of(prefix, i + 1 - keyed_from.min(i + 1), cost + cell) > page_size {
-            cuts.push(i);
-            from = i;
-            cost = 0;
-            cost += cell_cost(&cells[i]) - if level == 0 { 0 } else { cells[i].key_len() };
-        } else {
-            cost += cell;
-        }
+        let shared = match cells {
+            [first, .., last] => shared_len(first, last),
+            _ => 0,
+        };
+        (shared, cells.len(), cost - unkeyed)
     }
-    cuts.push(cells.len());
-    cuts
+
+    /// Bytes of a page of these cells.
+    pub(super) fn packed_len(&self, range: Range<usize>) -> usize {
+        let (shared, keyed, cost) = self.measure(range);
+        packed_len_of(shared, keyed, cost)
+    }
+
+    /// Where to cut into pages: the ends of the pages, no two neighbours of which would be merged again.
+    ///
+    /// Costs are guesses as long as prefixes differ: keys that share a long prefix with their page, but not
+    /// with the whole group, take far less room than they seem to.
+    pub(super) fn cuts(&self, page_size: usize, fill: usize, edge: Option<Edge>) -> Vec<usize> {
+        let mut cuts = self.good_cuts(page_size, fill, edge);
+        let mut i = 0;
+        while i + 1 < cuts.len() {
+            let from = if i == 0 { 0 } else { cuts[i - 1] };
+            if self.packed_len(from..cuts[i + 1]) <= merge_limit(page_size) {
+                cuts.remove(i);
+                i = i.saturating_sub(1);
+            } else {
+                i += 1;
+            }
+        }
+        cuts
+    }
+
+    fn good_cuts(&self, page_size: usize, fill: usize, edge: Option<Edge>) -> Vec<usize> {
+        let len = self.len();
+        let fits = |range: Range<usize>| self.packed_len(range) <= page_size;
+        let at_edge = match edge {
+            Some(Edge::Last) => Some(len - 1),
+            Some(Edge::First) => Some(1),
+            None => None,
+        };
+        if let Some(cut) = at_edge.filter(|cut| fits(0..*cut) && fits(*cut..len)) {
+            return vec![cut, len];
+        }
+        let (shared, keyed, cost) = self.measure(0..len);
+        let count = (cost - shared * keyed).div_ceil(fill).max(1);
+        let even = self.even_cuts(count);
+        let starts = std::iter::once(0).chain(even.iter().copied());
+        let good = starts.zip(&even).all(|(from, to)| from < *to && fits(from..*to));
+        if good { even } else { self.greedy_cuts(page_size) }
+    }
+
+    /// Cuts into `count` parts that cost about the same.
+    fn even_cuts(&self, count: usize) -> Vec<usize> {
+        let total = self.costs[self.len()];
+        let mut cuts = Vec::with_capacity(count);
+        for i in 1..count {
+            let wanted = total * i / count;
+            // The cell that crosses the line goes to the side where most of it lies.
+            let after = self.costs.partition_point(|cost| *cost < wanted).max(1);
+            let left = wanted - self.costs[after - 1] < self.costs[after] - wanted;
+            cuts.push(if left { after - 1 } else { after });
+        }
+        cuts.push(self.len());
+        cuts
+    }
+
+    /// Cuts that fill each page from the left: the fewest pages, for cells too different in size to share
+    /// evenly.
+    fn greedy_cuts(&self, page_size: usize) -> Vec<usize> {
+        let mut cuts = Vec::new();
+        let mut from = 0;
+        for i in 1..self.len() {
+            if self.packed_len(from..i + 1) > page_size {
+                cuts.push(i);
+                from = i;
+            }
+        }
+        cuts.push(self.len());
+        cuts
+    }
 }

@@ -1,10 +1,11 @@
-//! Neighbours that are laid out anew together: their cells, the edit to one of them, and the pages they become.
+//! Neighbours that are laid out anew together: their cells, the edit to one of them, and the pages they
+//! become.
 
 use super::balance::{Edit, merge_children};
-use super::cuts::{Edge, cuts, fill_limit, merge_limit};
+use super::cuts::{Cells, Edge, fill_limit, merge_limit};
 use super::path::heap_child;
 use crate::error::Result;
-use crate::page::{Cell, Child, HAS_OVERFLOW, Page, build, merged_len, packed_len, separator_len};
+use crate::page::{Cell, Child, HAS_OVERFLOW, Page, build, merged_len, separator_len};
 use crate::pager::PagesMut;
 
 /// Neighbours under one parent, taken out of the tree, and the edit to one of them.
@@ -231,18 +232,18 @@ impl<'e, 'c> Group<'e, 'c> {
     }
 
     pub(super) fn lay_out<P: PagesMut>(&self, pages: &mut P, edge: Option<Edge>) -> Layout {
-        let cells = self.cells();
+        let cells = Cells::new(self.level, self.cells());
         let first = self.members.first().map_or(&[][..], |member| &member.separator);
-        let cuts = cuts(self.level, &cells, pages.page_size(), self.fill, edge);
+        let cuts = cells.cuts(pages.page_size(), self.fill, edge);
         let mut layout = Layout { pages: Vec::with_capacity(cuts.len()) };
         let mut from = 0;
         for to in cuts {
             let separator = match from {
                 0 => first.to_vec(),
-                _ => separator_between(self.level, &cells[from - 1], &cells[from]),
+                _ => separator_between(self.level, cells.slice(from - 1..from + 1)),
             };
-            let len = packed_len(self.level, &cells[from..to]);
-            let child = build_page(pages, self.level, &cells[from..to]);
+            let len = cells.packed_len(from..to);
+            let child = build_page(pages, self.level, cells.slice(from..to));
             layout.pages.push(LaidOut { separator, child, len });
             from = to;
         }
@@ -287,7 +288,8 @@ fn parent_separator(parent: Page<'_>, slot: usize) -> Vec<u8> {
 }
 
 /// The separator between two neighbouring cells that come to lie on two pages.
-fn separator_between(level: u8, left: &Cell<'_>, right: &Cell<'_>) -> Vec<u8> {
+fn separator_between(level: u8, neighbours: &[Cell<'_>]) -> Vec<u8> {
+    let [left, right] = neighbours else { return Vec::new() };
     let mut key = right.key();
     if level == 0 {
         key.truncate(separator_len(left, right));

@@ -1,8 +1,8 @@
 //! Which pages have been checked, each with the birth under which it was.
 //!
 //! A rewritten page has another birth in its parent's cell, so it is forgotten by itself, also when another
-//! process wrote it. Relaxed loads and stores: a remembered birth carries no data with it; the bytes of the page
-//! became visible with the root that leads to it.
+//! process wrote it. Relaxed loads and stores: a remembered birth carries no data with it; the bytes of the
+//! page became visible with the root that leads to it.
 
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};

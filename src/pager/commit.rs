@@ -56,10 +56,8 @@ impl<'t> Commit<'t> {
         let plan = txn.writer.log.plan(&snapshot, seed, freed.len() + 8, extents, renew)?;
         freed.extend(coalesce(txn.writer.log.freed(&plan, id), &txn.pins));
 
-        // Every page may come from an extent of its own, and then takes a record of its own; and see `log_pages`.
-        let own = txn.taken.len() + 2 * txn.own_free.len() + txn.writer.log.carried(&plan);
-        let said = records(still_true(&plan, &txn.writer.space)).len();
-        let known = 2 * records(freed.iter().copied()).len() + said + own;
+        // Every page may come from an extent of its own, and then takes a record of its own.
+        let known = records_known(&txn, &freed, &plan, &Ids::default());
         let log_pages = (known as u64 + pages + 16) / (free_log_capacity(page_size) as u64 - 2) + 1;
         let ids = txn.allocate(pages + log_pages)?;
         Ok(Commit { txn, freed, plan, ids, sealed: Sealed::default() })
@@ -111,18 +109,25 @@ impl<'t> Commit<'t> {
     /// count.
     fn write_log(&mut self) -> Result<u64> {
         let Commit { txn, freed, plan, ids, sealed } = self;
-        let pages = log_pages(txn, freed, plan, ids)?;
+        let capacity = free_log_capacity(txn.pager.base.page_size);
+        let known = records_known(txn, freed, plan, ids);
+        let mut pages: Vec<PageId> = Vec::new();
+        // Where the numbers are used up, each further page is a record more.
+        while pages.len() * capacity < known + pages.len() {
+            pages.push(ids.next_page(txn)?);
+        }
         let rest = std::mem::take(ids);
         txn.give_back(rest.finish());
 
-        let unused: Vec<Extent> = free(txn.own_free.iter()).collect();
+        // From here on nothing is taken any more.
+        let taken: Vec<Extent> = txn.taken.iter().map(|(start, len)| Extent::used(*start, *len)).collect();
+        let unused: Vec<Extent> = txn.own_free.iter().map(|(start, len)| Extent::free(start, len)).collect();
         let pins = std::mem::take(&mut txn.pins);
         unused.iter().for_each(|extent| txn.writer.space.add_free(extent.start, extent.len));
         freed.iter().for_each(|extent| txn.writer.space.add(*extent, &pins));
         txn.pins = pins;
         let (page_count, cut_off) = trim(txn);
 
-        let taken: Vec<Extent> = used(&txn.taken).collect();
         let said = still_true(plan, &txn.writer.space);
         let new = taken.into_iter().chain(unused).chain(freed.iter().copied()).chain(cut_off);
         let mut all = records(new);
@@ -135,37 +140,18 @@ impl<'t> Commit<'t> {
     }
 }
 
-/// Numbers for as many pages as the records of this commit need at most: what it will say is known but for what
-/// is left of the numbers, and for what these very pages are taken from.
-fn log_pages(txn: &mut Txn, freed: &[Extent], plan: &LogPlan, ids: &mut Ids) -> Result<Vec<PageId>> {
-    let capacity = free_log_capacity(txn.pager.base.page_size);
-    let count =
-        |extents: &mut dyn Iterator<Item = Extent>| extents.map(|extent| extent.records()).sum::<usize>();
-    let said = count(&mut still_true(plan, &txn.writer.space).into_iter());
+/// How many records a commit writes at most, as far as it has taken pages. What it frees and what it does not need
+/// after all is said twice where a page that is taken out of the log said something of the same place.
+fn records_known(txn: &Txn, freed: &[Extent], plan: &LogPlan, ids: &Ids) -> usize {
+    let count = |extents: &mut dyn Iterator<Item = Extent>| extents.map(|e| e.records()).sum::<usize>();
+    let taken = count(&mut txn.taken.iter().map(|(start, len)| Extent::used(*start, *len)));
+    let unused =
+        count(&mut txn.own_free.iter().chain(ids.iter()).map(|(start, len)| Extent::free(start, len)));
     let freed = count(&mut freed.iter().copied());
+    let said = count(&mut still_true(plan, &txn.writer.space).into_iter());
+    // The end of the file may be longer than one record can say.
     let cut_off = Extent::used(0, txn.end).records();
-    let mut pages = Vec::new();
-    loop {
-        // What becomes free may be said twice: as freed, and as still true where the log is cleaned.
-        let unused = count(&mut free(txn.own_free.iter())) + count(&mut free(ids.left()));
-        let known = txn.writer.log.carried(plan) + said + 2 * (freed + unused) + cut_off;
-        let need = (known + count(&mut used(&txn.taken))).div_ceil(capacity);
-        if pages.len() >= need {
-            return Ok(pages);
-        }
-        // Where the numbers run out, each is taken singly, which is one record more.
-        for _ in pages.len()..need {
-            pages.push(ids.next_page(txn)?);
-        }
-    }
-}
-
-fn used(runs: &[(u64, u64)]) -> impl Iterator<Item = Extent> {
-    runs.iter().map(|(start, len)| Extent::used(*start, *len))
-}
-
-fn free(runs: impl Iterator<Item = (u64, u64)>) -> impl Iterator<Item = Extent> {
-    runs.map(|(start, len)| Extent::free(start, len))
+    txn.writer.log.carried(plan) + said + taken + 2 * (unused + freed) + cut_off
 }
 
 /// Lowers the page count by what is free at the end, if that is worth it; the record that takes it back.

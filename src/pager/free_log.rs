@@ -1,9 +1,10 @@
 //! The free-space log: how free and pending pages are kept across commits.
 //!
-//! Every commit adds records of what it took and freed to the newest page, which is written anew, or in further
-//! pages. Nothing else is written, however much is free. So that the log does not grow for ever, a commit also
-//! takes some of the oldest pages out: what they say of pages that are still free is said again at the newest
-//! end. Later records win, so replaying the log from its oldest page gives the free space of its root.
+//! Every commit adds records of what it took and freed to the newest page, which is written anew, or in
+//! further pages. Nothing else is written, however much is free. So that the log does not grow for ever, a
+//! commit also takes some of the oldest pages out: what they say of pages that are still free is said again
+//! at the newest end. Later records win, so replaying the log from its oldest page gives the free space of
+//! its root.
 //!
 //! Saving the free space is no loop: the pages of the log are counted before page numbers are given out, with
 //! room for the worst case, and what is left over is free again in the same commit.
@@ -203,7 +204,8 @@ mod tests {
     use super::*;
 
     proptest! {
-        /// Goal: the last record that covers a page says what it is. Method: random records against a page map.
+        /// Goal: the last record that covers a page says what it is. Method: random records against a page
+        /// map.
         #[test]
         fn later_records_win(records in prop::collection::vec((1u64..60, 1u64..20, 0u8..3, 1u64..9), 0..40)) {
             let mut model = BTreeMap::new();

@@ -6,8 +6,8 @@
 //! - `heads`: which commit is the head, what readers get, and the head record. Held for moments.
 //! - `view`: the current mapping. Held for moments.
 //!
-//! Locks are taken in this order: writer, leader, heads, view. A commit gives the writer lock back before it waits
-//! for the leader's, so that the next transaction begins while the disk works.
+//! Locks are taken in this order: writer, leader, heads, view. A commit gives the writer lock back before it
+//! waits for the leader's, so that the next transaction begins while the disk works.
 
 mod checked;
 mod commit;
@@ -121,8 +121,8 @@ pub(crate) struct Pager {
 }
 
 impl Pager {
-    /// Begins a read transaction: pins the visible root. Now and then it looks whether somebody has cut the file:
-    /// reading behind its end would be a signal.
+    /// Begins a read transaction: pins the visible root. Now and then it looks whether somebody has cut the
+    /// file: reading behind its end would be a signal.
     pub(crate) fn begin_read(&self) -> Result<ReadSnapshot> {
         let now = coarse_ms();
         // Relaxed: that two threads look at once does no harm.
@@ -139,7 +139,7 @@ impl Pager {
         self.check_len()?;
         let head = self.head();
         self.cut_file(&mut writer, &head)?;
-        // The snapshots of the transaction's tables use the current mapping: it has room for the head.
+        // The transaction reads the head through the current mapping, which nobody may have looked behind yet.
         self.view(head.root.page_count)?;
         Ok(Txn::new(Arc::clone(self), writer))
     }

@@ -2,11 +2,12 @@
 //!
 //! 1. Read both meta pages. A file that has neither is not ours, or not whole.
 //! 2. After a clean close the newer one is the state, and nothing needs to be looked at.
-//! 3. Else drop the file's pages from the system's memory, where that may hold what the disk does not, and take
-//!    the newest meta page whose commit record verifies. The record's pages are read with `pread`: an error of the
-//!    disk is an error and no reason to fall back.
+//! 3. Else drop the file's pages from the system's memory, where that may hold what the disk does not, and
+//!    take the newest meta page whose commit record verifies. The record's pages are read with `pread`: an
+//!    error of the disk is an error and no reason to fall back.
 //! 4. Write what was adopted again, byte for byte, and sync, before anything is shown.
-//! 5. A head record that builds on that meta page is adopted if every page younger than the durable root verifies;
+//! 5. A meta page that is torn, or names what is not there, is replaced: by one with a higher ceiling.
+//! 6. A head record that builds on that meta page is adopted if every page younger than the durable root verifies;
 //!    then it is made durable.
 
 use std::sync::atomic::AtomicU64;
@@ -70,7 +71,7 @@ pub(crate) fn format(storage: &Storage, page_size: usize) -> Result<()> {
         compatible: 0,
         sequence: 1,
         ceiling: FIRST_TXN.0 + 1,
-        boot_id: boot_id(),
+        boot_id: boot_id()?,
         root,
         clean: true,
         record: CommitRecord::default(),
@@ -91,7 +92,9 @@ pub(crate) fn open(storage: Storage, lock: Option<Lock>, config: Config) -> Resu
         storage.drop_cache();
         slots = read_metas(&storage)?;
     }
+    let whole = slots.len();
     let adopted = adopt(&storage, slots, &mut recovered)?;
+    let spare_is_bad = !clean && (whole < META_AT.len() || recovered.fell_back);
     check_len(&storage, &adopted.meta)?;
     let written_again = if !clean && writable { write_again(&storage, &adopted) } else { Ok(()) };
     let head = if clean { None } else { newer_head(&storage, &adopted, &mut recovered)? };
@@ -123,7 +126,7 @@ pub(crate) fn open(storage: Storage, lock: Option<Lock>, config: Config) -> Resu
         view: RwLock::new(Arc::new(map(&base, &config)?)),
         base,
         config,
-        boot_id: boot_id(),
+        boot_id: boot_id()?,
         recovered,
         ended: OnceLock::new(),
         len_checked_ms: AtomicU64::new(coarse_ms()),
@@ -140,6 +143,8 @@ pub(crate) fn open(storage: Storage, lock: Option<Lock>, config: Config) -> Resu
         pager.end_writing(&error);
     } else if head.is_some() && can_write {
         pager.sync_all()?;
+    } else if spare_is_bad && can_write {
+        pager.rewrite_spare();
     }
     Ok(pager)
 }
@@ -172,20 +177,23 @@ fn read_metas(storage: &Storage) -> Result<Vec<Slot>> {
         // The page size is not known before a meta page is: the number is right for the smallest.
         match Meta::decode(&bytes, page::page_at(at, 4096)) {
             Ok(meta) => found.push(Slot { slot, bytes, meta }),
-            Err(error) => faults.push(error),
+            Err(error) => faults.push((error, Meta::is_whole(&bytes))),
         }
     }
     if !ours {
         return Err(not_ours("it does not begin as one"));
     }
-    // A meta page that is whole and of a newer version: whoever wrote it knows more than we do.
-    let newer = faults.iter().position(|fault| matches!(fault, Error::Unsupported { .. }));
+    // A meta page of a newer version: whoever wrote it knows more than we do. Beside a sound one of this version it
+    // counts if it is whole; else its version is damage.
+    let newer = faults.iter().position(|(fault, whole)| {
+        matches!(fault, Error::Unsupported { .. }) && (*whole || found.is_empty())
+    });
     match (newer, found.is_empty()) {
-        (Some(i), _) => return Err(faults.swap_remove(i)),
+        (Some(i), _) => return Err(faults.swap_remove(i).0),
         (None, true) => {
             let expected = META_AT[1] + META_LEN as u64;
             let cut = Error::Truncated { path: storage.path().to_owned(), expected, found: len };
-            return Err(if len < expected { cut } else { faults.swap_remove(0) });
+            return Err(if len < expected { cut } else { faults.swap_remove(0).0 });
         }
         (None, false) => {}
     }
@@ -256,8 +264,8 @@ fn check_len(storage: &Storage, meta: &Meta) -> Result<()> {
     Ok(())
 }
 
-/// After a failed sync the system's memory may hold what the disk does not, and call it clean: only writing makes
-/// it durable.
+/// After a failed sync the system's memory may hold what the disk does not, and call it clean: only writing
+/// makes it durable.
 fn write_again(storage: &Storage, adopted: &Slot) -> Result<()> {
     let page_size = adopted.meta.page_size as usize;
     for run in &adopted.meta.record.runs {
@@ -283,7 +291,7 @@ fn newer_head(storage: &Storage, adopted: &Slot, recovered: &mut Recovered) -> R
     let builds_on = record.base_sums.contains(&Meta::sum_of(&adopted.bytes));
     let fits = root.page_count.saturating_mul(page_size as u64) <= storage.len()?;
     // Equal boots prove nothing, but different ones rule the record out: it was never synced.
-    if !builds_on || record.boot_id != boot_id() || root.txn <= adopted.meta.root.txn || !fits {
+    if !builds_on || record.boot_id != boot_id()? || root.txn <= adopted.meta.root.txn || !fits {
         return Ok(None);
     }
     let seed = Seed::of(&adopted.meta.database_id);
@@ -376,14 +384,22 @@ impl Walk<'_> {
     }
 }
 
-/// The system's boot, so that what was never synced is not believed after another.
-fn boot_id() -> [u8; 16] {
-    let text = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
+/// The system's boot, so that what was never synced is not believed after another. Where a system does not tell,
+/// all boots are alike.
+///
+/// An error is not taken for that: with another boot's name, buffered commits would be given up.
+fn boot_id() -> Result<[u8; 16]> {
+    let path = std::path::Path::new("/proc/sys/kernel/random/boot_id");
+    let text = match std::fs::read_to_string(path) {
+        Ok(text) => text,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => String::new(),
+        Err(error) => return Err(Error::io("open", path, error)),
+    };
     let mut digits = text.chars().filter_map(|c| c.to_digit(16)).map(|d| d.to_le_bytes()[0]);
-    std::array::from_fn(|_| {
+    Ok(std::array::from_fn(|_| {
         let (high, low) = (digits.next().unwrap_or(0), digits.next().unwrap_or(0));
         high << 4 | low
-    })
+    }))
 }
 
 /// Sixteen random bytes from the system.

@@ -1,8 +1,8 @@
 //! Reading through the mapping: a root, and the pages that it leads to.
 //!
-//! The one place that makes slices of the mapping. That this is sound rests on two rules kept elsewhere: a page
-//! that a pinned root needs is never written (`space.rs`: reclamation is a matter of memory safety), and the file
-//! is never cut below a pinned root's page count (`writer.rs`).
+//! The one place that makes slices of the mapping. That this is sound rests on two rules kept elsewhere: a
+//! page that a pinned root needs is never written (`space.rs`: reclamation is a matter of memory safety), and
+//! the file is never cut below a pinned root's page count (`writer.rs`).
 
 #![expect(unsafe_code, reason = "the only maker of slices of the mapping: docs/ARCHITECTURE.md, Safety")]
 
@@ -15,8 +15,8 @@ use crate::error::{Error, Result};
 use crate::page::{self, Child, Expected, OverflowRef, Page, PageId, Root, Seed, index, run_pages};
 use crate::storage::{Lock, Mapping, Storage};
 
-/// A value that is longer is checked by the whole-file check alone: 1 MiB takes 25 us when its bytes are hot, 150
-/// when they are not.
+/// A value that is longer is checked by the whole-file check alone: 1 MiB takes 25 us when its bytes are hot,
+/// 150 when they are not.
 const CHECKED_VALUE_MAX: u32 = 1 << 20;
 
 /// What an open database is as long as anything of it is in use: the file, its lock, and who reads it.
@@ -52,12 +52,12 @@ impl View {
     /// The bytes of `pages` pages from `id` on.
     ///
     /// # Safety
-    /// The pages belong to a root that is pinned while the slice lives, or were written by the caller's own write
-    /// transaction; and they are below that root's page count.
+    /// The pages belong to a root that is pinned while the slice lives, or were written by the caller's own
+    /// write transaction; and they are below that root's page count.
     unsafe fn bytes(&self, id: PageId, pages: u64) -> &[u8] {
         let size = self.base.page_size;
-        // SAFETY: the pages are below the page count of a pinned root, and the file is not cut there; nobody writes
-        // pages of a pinned root: the contract of this function.
+        // SAFETY: the pages are below the page count of a pinned root, and the file is not cut there; nobody
+        // writes pages of a pinned root: the contract of this function.
         unsafe { self.mapping.bytes(id.0 * size as u64, index(pages) * size) }
     }
 }
@@ -67,7 +67,8 @@ impl View {
 pub(crate) struct Snapshot {
     pub(super) view: Arc<View>,
     pub(super) root: Root,
-    /// Pages that may be referred to: those below the root's end, and in a write transaction those that it wrote.
+    /// Pages that may be referred to: those below the root's end, and in a write transaction those that it
+    /// wrote.
     pub(super) end: u64,
 }
 
@@ -78,10 +79,11 @@ impl Snapshot {
         Snapshot { end: root.page_count.min(view.capacity()), view, root }
     }
 
-    /// The pages of the head, for the one who holds the writer lock: as long as that is held, nobody moves the head
-    /// on, and the head is pinned.
+    /// The pages of the head, for the one who holds the writer lock: as long as that is held, nobody moves
+    /// the head on, and the head is pinned.
     pub(super) fn of_head(view: Arc<View>, root: Root) -> Snapshot {
-        // SAFETY: the head is pinned while the writer lock is held, which callers do; the file holds its pages.
+        // SAFETY: the head is pinned while the writer lock is held, which callers do; the file holds its
+        // pages.
         unsafe { Snapshot::new(view, root) }
     }
 
@@ -101,7 +103,8 @@ impl Snapshot {
             let found = format!("{pages} pages from {id}");
             return Err(Error::corrupted(id.0, "page reference", format!("below {}", self.end), found));
         }
-        // SAFETY: the root is pinned and the pages are below its end: the contract of `new` and the line above.
+        // SAFETY: the root is pinned and the pages are below its end: the contract of `new` and the line
+        // above.
         Ok(unsafe { self.view.bytes(id, pages) })
     }
 
@@ -187,8 +190,8 @@ impl ReadSnapshot {
         let (root, slot) = base.shared.begin_read();
         match view(root.page_count) {
             Ok(view) => {
-                // SAFETY: the slot pins the root until `drop`, which ends the snapshot first; the file held the
-                // root's pages when it became visible and is not cut below a pinned root.
+                // SAFETY: the slot pins the root until `drop`, which ends the snapshot first; the file held
+                // the root's pages when it became visible and is not cut below a pinned root.
                 let snapshot = unsafe { Snapshot::new(view, root) };
                 Ok(ReadSnapshot { snapshot, slot })
             }

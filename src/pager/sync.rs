@@ -1,8 +1,8 @@
 //! What makes commits durable: one meta page and one sync for all that are waiting.
 //!
-//! A commit whose level asks for it waits for the leader's lock. Whoever gets it makes the newest head durable,
-//! and with it every commit before; the others find that done. Meanwhile the next transaction runs: it builds on
-//! the head, which is pinned.
+//! A commit whose level asks for it waits for the leader's lock. Whoever gets it makes the newest head
+//! durable, and with it every commit before; the others find that done. Meanwhile the next transaction runs:
+//! it builds on the head, which is pinned.
 
 use std::sync::Arc;
 
@@ -51,16 +51,18 @@ impl Pager {
         self.base.shared.visible().txn >= txn
     }
 
-    /// The head's pages, for the writer: nobody else moves the head, so it stays pinned as long as that has the
-    /// writer lock.
+    /// The head's pages, for the writer: nobody else moves the head, so it stays pinned as long as that has
+    /// the writer lock.
     pub(super) fn snapshot_of_head(&self, head: &Head) -> Snapshot {
         Snapshot::of_head(Arc::clone(&self.view.read()), head.root)
     }
 
-    /// Makes `head` the newest commit. A buffered one is visible at once if its predecessor is, and survives the
-    /// end of the process through the head record; an immediate one becomes visible when it is durable.
+    /// Makes `head` the newest commit. A buffered one is visible at once if its predecessor is, and survives
+    /// the end of the process through the head record; an immediate one becomes visible when it is durable.
     pub(super) fn publish(&self, head: Head, buffered: bool) -> Result<()> {
         let mut heads = self.heads.lock();
+        // A transaction may have begun before a sync failed.
+        self.check_writable()?;
         let visible = buffered && self.base.shared.visible().txn == heads.head.root.txn;
         if visible {
             self.write_head_record(&mut heads, &head.root)?;
@@ -78,8 +80,8 @@ impl Pager {
         written.inspect_err(|error| self.end_writing(error))
     }
 
-    /// Waits until transaction `txn` is durable, or makes it so, together with every commit before it and those
-    /// that have been made since.
+    /// Waits until transaction `txn` is durable, or makes it so, together with every commit before it and
+    /// those that have been made since.
     pub(crate) fn sync_to(&self, txn: TxnId) -> Result<()> {
         // 1. One leader at a time. Whoever waited here may find its work done.
         let mut leader = self.leader.lock();
@@ -100,7 +102,8 @@ impl Pager {
         if record.is_none() {
             self.sync(&head.root).map_err(|error| self.unknown(head.root.txn, error))?;
         }
-        // 4. The meta page of the captured root, into the slot that does not hold the durable one, and the sync.
+        // 4. The meta page of the captured root, into the slot that does not hold the durable one, and the
+        //    sync.
         let meta = Meta {
             root: head.root,
             record: record.unwrap_or_default(),
@@ -175,6 +178,15 @@ impl Pager {
         self.write_meta(&mut leader, meta).inspect_err(|error| self.end_writing(error))?;
         writer.ceiling = ceiling;
         Ok(())
+    }
+
+    /// Writes a good meta page over a bad one, with a higher ceiling. If it fails, writing has ended, and the durable
+    /// meta page is where it was.
+    pub(super) fn rewrite_spare(&self) {
+        let mut writer = self.writer.lock();
+        let id = TxnId(writer.next_id);
+        // The failure is remembered, and the next write transaction tells of it.
+        let _ = self.raise_ceiling(id, &mut writer);
     }
 
     /// Ends in good order: everything is synced, the file is cut to its pages, and a meta page says that nothing

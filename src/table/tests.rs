@@ -1,7 +1,7 @@
 //! Goal: tables take every form of key, value, range and prefix that is documented, and answer as an ordered
 //! map does.
-//! Method: one call for each form, which must compile; then random contents and ranges against a `BTreeMap` of
-//! typed keys.
+//! Method: one call for each form, which must compile; then random contents and ranges against a `BTreeMap`
+//! of typed keys.
 #![expect(
     clippy::needless_borrow,
     clippy::needless_borrows_for_generic_args,
@@ -14,10 +14,11 @@ use std::ops::Bound;
 
 use proptest::prelude::*;
 
+use crate::database::Database;
 use crate::error::{Error, Result};
 use crate::range::Range;
-use crate::raw::{Map, RawTable, RawTableMut};
 use crate::table::{DynTable, ReadTable, Table, TableDef, TableMut, type_names, type_names_match};
+use crate::transaction::{ReadTransaction, WriteTransaction};
 use crate::types::{AsKey, AsValue, Key, Prefix, Value};
 
 const WORDS: Table<&str, u64> = Table::new("words");
@@ -27,13 +28,50 @@ const DEEP: Table<(&str, u64, [u8; 2]), (&str, f64)> = Table::new("deep");
 const COUNTS: Table<i64, ()> = Table::new("counts");
 const IDS: Table<[u8; 4], [f32; 2]> = Table::new("ids");
 
-/// What `ReadTransaction::open` and `WriteTransaction::open` will do.
-fn read<T: TableDef>(map: &Map, _: T) -> ReadTable<'_, T::Key, T::Value> {
-    ReadTable::new(Some(RawTable::over(map)))
+/// A database in memory, with the transaction that is under way: the first read commits what was written.
+struct Place {
+    db: Database,
+    writing: Option<WriteTransaction>,
+    reading: Option<ReadTransaction>,
 }
 
-fn write<T: TableDef>(map: &mut Map, _: T) -> TableMut<'_, T::Key, T::Value> {
-    TableMut::new(RawTableMut::over(map))
+impl Place {
+    fn new() -> Place {
+        Place { db: Database::in_memory().unwrap(), writing: None, reading: None }
+    }
+
+    fn writing(&mut self) -> &WriteTransaction {
+        self.reading = None;
+        self.writing.get_or_insert_with(|| self.db.begin_write().unwrap())
+    }
+
+    fn reading(&mut self) -> &ReadTransaction {
+        if let Some(tx) = self.writing.take() {
+            tx.commit().unwrap();
+        }
+        self.reading.get_or_insert_with(|| self.db.begin_read().unwrap())
+    }
+
+    /// Puts bytes into the table of words that no typed table would.
+    fn plant(&mut self, key: &[u8], value: &[u8]) {
+        let mut raw = self.writing().create_raw("words", "str", "u64").unwrap();
+        assert!(!raw.insert(key, value).unwrap());
+    }
+
+    /// The table of words as bytes.
+    fn planted(&mut self) -> Vec<(Vec<u8>, Vec<u8>)> {
+        let raw = self.reading().open_raw("words").unwrap();
+        let entries = raw.range((Bound::Unbounded, Bound::Unbounded)).unwrap();
+        entries.map(|entry| entry.map(|(key, value)| (key.into_owned(), value.to_vec())).unwrap()).collect()
+    }
+}
+
+fn read<T: TableDef>(place: &mut Place, table: T) -> ReadTable<'_, T::Key, T::Value> {
+    place.reading().open(table).unwrap()
+}
+
+fn write<T: TableDef>(place: &mut Place, table: T) -> TableMut<'_, T::Key, T::Value> {
+    place.writing().open(table).unwrap()
 }
 
 fn keys<K: Key, V: Value>(range: Result<Range<'_, K, V>>) -> Vec<K::Item<'_>> {
@@ -45,12 +83,13 @@ fn byte_keys<V: Value>(range: Result<Range<'_, &'static [u8], V>>) -> Vec<Vec<u8
 }
 
 /// The words that most tests read.
-fn words(map: &mut Map) -> ReadTable<'_, &'static str, u64> {
-    let mut table = write(map, WORDS);
+fn words(place: &mut Place) -> ReadTable<'_, &'static str, u64> {
+    let mut table = write(place, WORDS);
     for (word, number) in [("folio", 1), ("leaf", 2), ("fold", 3), ("", 4), ("quire", 5)] {
         assert!(!table.insert(word, number).unwrap());
     }
-    read(map, WORDS)
+    drop(table);
+    read(place, WORDS)
 }
 
 #[test]
@@ -68,8 +107,8 @@ fn definitions_give_name_and_types() {
 
 #[test]
 fn text_keys_come_in_every_form() {
-    let mut map = Map::new();
-    let table = words(&mut map);
+    let mut place = Place::new();
+    let table = words(&mut place);
     let key = String::from("leaf");
     let number: Option<u64> = table.get("leaf").unwrap();
     assert_eq!(number, Some(2));
@@ -87,8 +126,8 @@ fn text_keys_come_in_every_form() {
 
 #[test]
 fn text_ranges_come_in_every_form() {
-    let mut map = Map::new();
-    let table = words(&mut map);
+    let mut place = Place::new();
+    let table = words(&mut place);
     let (a, m) = (String::from("a"), String::from("m"));
     let middle = ["fold", "folio", "leaf"];
     assert_eq!(keys(table.range("a".."m")), middle);
@@ -116,8 +155,8 @@ fn text_ranges_come_in_every_form() {
 #[test]
 #[expect(clippy::reversed_empty_ranges, reason = "that is the case")]
 fn inverted_ranges_are_empty() {
-    let mut map = Map::new();
-    let table = words(&mut map);
+    let mut place = Place::new();
+    let table = words(&mut place);
     assert_eq!(keys(table.range("m".."a")), [""; 0]);
     assert_eq!(keys(table.range("m"..="a")), [""; 0]);
     assert_eq!(keys(table.range("leaf".."leaf")), [""; 0]);
@@ -125,8 +164,8 @@ fn inverted_ranges_are_empty() {
     assert_eq!(keys(table.range((Bound::Excluded("leaf"), Bound::Included("leaf")))), [""; 0]);
     assert_eq!(keys(table.range("leaf"..="leaf")), ["leaf"]);
     assert_eq!(table.count("m".."a").unwrap(), 0);
-    assert_eq!(read(&Map::new(), COUNTS).count(10..3).unwrap(), 0);
-    let mut table = write(&mut map, WORDS);
+    assert_eq!(read(&mut Place::new(), COUNTS).count(10..3).unwrap(), 0);
+    let mut table = write(&mut place, WORDS);
     assert_eq!(keys(table.range("m".."a")), [""; 0]);
     assert_eq!(table.count("m".."a").unwrap(), 0);
     assert_eq!(table.remove_range("m".."a").unwrap(), 0);
@@ -135,8 +174,8 @@ fn inverted_ranges_are_empty() {
 
 #[test]
 fn byte_keys_come_in_every_form() {
-    let mut map = Map::new();
-    let mut table = write(&mut map, BLOBS);
+    let mut place = Place::new();
+    let mut table = write(&mut place, BLOBS);
     let vector = vec![b'c'];
     assert!(!table.insert(b"a", b"value").unwrap());
     assert!(!table.insert([b'b'], vec![1, 2]).unwrap());
@@ -144,7 +183,8 @@ fn byte_keys_come_in_every_form() {
     assert!(!table.insert(&b"d"[..], String::from("text").as_bytes()).unwrap());
     assert!(!table.insert(b"\xFF\xFFx", []).unwrap());
     assert!(table.insert(vector.clone(), &b""[..]).unwrap());
-    let table = read(&map, BLOBS);
+    drop(table);
+    let table = read(&mut place, BLOBS);
     assert_eq!(table.get(b"a").unwrap(), Some(&b"value"[..]));
     assert_eq!(table.get([b'b']).unwrap(), Some(&[1, 2][..]));
     assert_eq!(table.get(&vector).unwrap(), Some(&b""[..]));
@@ -159,8 +199,8 @@ fn byte_keys_come_in_every_form() {
 
 #[test]
 fn number_keys_come_by_value_and_by_reference() {
-    let mut map = Map::new();
-    let mut table = write(&mut map, COUNTS);
+    let mut place = Place::new();
+    let mut table = write(&mut place, COUNTS);
     for number in -5..5 {
         table.insert(number, ()).unwrap();
     }
@@ -183,8 +223,8 @@ fn number_keys_come_by_value_and_by_reference() {
 
 #[test]
 fn tuple_keys_take_whatever_their_components_take() {
-    let mut map = Map::new();
-    let mut table = write(&mut map, POINTS);
+    let mut place = Place::new();
+    let mut table = write(&mut place, POINTS);
     let name = String::from("a");
     assert!(!table.insert(("a", 1), Some("one")).unwrap());
     assert!(table.insert((&name, &1), Some(&name)).unwrap());
@@ -196,7 +236,8 @@ fn tuple_keys_take_whatever_their_components_take() {
     assert_eq!(table.replace(("b", 0), Some("null")).unwrap(), Some(Some("zero".to_owned())));
     assert_eq!(table.take((&name, 1)).unwrap(), Some(Some("a".to_owned())));
     assert_eq!(table.take((&name, 1)).unwrap(), None);
-    let table = read(&map, POINTS);
+    drop(table);
+    let table = read(&mut place, POINTS);
     assert_eq!(keys(table.range(("a", 1)..("b", 0))), [("a\0".into(), 0)]);
     assert_eq!(keys(table.range((&name, i32::MIN)..=(&name, i32::MAX))), [("a".into(), -1)]);
     assert_eq!(keys(table.prefix(("a",))), [("a".into(), -1)]);
@@ -205,8 +246,8 @@ fn tuple_keys_take_whatever_their_components_take() {
 
 #[test]
 fn first_components_are_a_prefix() {
-    let mut map = Map::new();
-    let mut table = write(&mut map, DEEP);
+    let mut place = Place::new();
+    let mut table = write(&mut place, DEEP);
     for (name, number) in [("a", 1), ("a", u64::MAX), ("a\0", 1), ("ab", 1)] {
         table.insert((name, number, b"xy"), ("value", 0.5)).unwrap_or_else(|error| panic!("{error}"));
         table.insert((name, number, *b"xz"), (String::from("value"), 1.5)).unwrap();
@@ -220,8 +261,8 @@ fn first_components_are_a_prefix() {
 
 #[test]
 fn byte_array_keys_have_prefixes() {
-    let mut map = Map::new();
-    let mut table = write(&mut map, IDS);
+    let mut place = Place::new();
+    let mut table = write(&mut place, IDS);
     table.insert(b"abcd", [0.0, 1.0]).unwrap();
     table.insert([1, 2, 3, 4], &[f32::MAX, -1.0]).unwrap();
     assert_eq!(keys(table.prefix(b"ab")), [*b"abcd"]);
@@ -244,10 +285,10 @@ fn a_missing_table_reads_as_an_empty_one() {
 
 #[test]
 fn values_of_a_read_table_outlive_the_handle() {
-    let mut map = Map::new();
-    write(&mut map, BLOBS).insert(b"a", b"value").unwrap();
+    let mut place = Place::new();
+    write(&mut place, BLOBS).insert(b"a", b"value").unwrap();
     let (value, first, mut range) = {
-        let table = read(&map, BLOBS);
+        let table = read(&mut place, BLOBS);
         (table.get(b"a").unwrap(), table.first().unwrap(), table.iter().unwrap())
     };
     assert_eq!(value, Some(&b"value"[..]));
@@ -256,10 +297,12 @@ fn values_of_a_read_table_outlive_the_handle() {
 
 #[test]
 fn tables_can_be_copied_into_one_another() {
-    let (mut source, mut target) = (Map::new(), Map::new());
-    words(&mut source);
-    let source = write(&mut source, WORDS);
-    let mut copy = write(&mut target, WORDS);
+    const COPY: Table<&str, u64> = Table::new("copy");
+    let mut place = Place::new();
+    words(&mut place);
+    let tx = place.writing();
+    let source = tx.open(WORDS).unwrap();
+    let mut copy = tx.open(COPY).unwrap();
     for entry in source.iter().unwrap() {
         let (key, value) = entry.unwrap();
         copy.insert(key, value).unwrap();
@@ -270,10 +313,10 @@ fn tables_can_be_copied_into_one_another() {
 
 #[test]
 fn nothing_follows_an_error() {
-    let mut map = Map::new();
-    words(&mut map);
-    map.insert(b"g".to_vec(), b"no u64".to_vec());
-    let table = read(&map, WORDS);
+    let mut place = Place::new();
+    words(&mut place);
+    place.plant(b"g", b"no u64");
+    let table = read(&mut place, WORDS);
     let mut range = table.range("folio"..).unwrap();
     assert_eq!(range.next().unwrap().unwrap().0, "folio");
     assert!(matches!(range.next(), Some(Err(Error::Decode { .. }))));
@@ -286,15 +329,19 @@ fn nothing_follows_an_error() {
 
 #[test]
 fn an_entry_of_another_type_is_not_lost() {
-    let mut map = Map::from([(b"a".to_vec(), b"no u64".to_vec()), (b"\xFF".to_vec(), vec![0; 8])]);
-    let before = map.clone();
-    let mut table = write(&mut map, WORDS);
+    let mut place = Place::new();
+    place.plant(b"a", b"no u64");
+    place.plant(b"\xFF", &[0; 8]);
+    let before = place.planted();
+    assert_eq!(before.len(), 2);
+    let mut table = write(&mut place, WORDS);
     assert!(table.get("a").is_err());
     assert!(table.take("a").is_err());
     assert!(table.replace("a", 1).is_err());
     assert!(table.pop_first().is_err());
     assert!(table.pop_last().is_err());
-    assert_eq!(map, before);
+    drop(table);
+    assert_eq!(place.planted(), before);
 }
 
 #[test]
@@ -303,8 +350,8 @@ fn ranges_and_views_can_be_shared_between_threads() {
     check::<Table<&str, u64>>();
     check::<ReadTable<'_, &str, u64>>();
     check::<Range<'_, &str, u64>>();
-    let mut map = Map::new();
-    let table = words(&mut map);
+    let mut place = Place::new();
+    let table = words(&mut place);
     let parts = table.split(3).unwrap();
     assert_eq!(parts.len(), 3);
     let counts = std::thread::scope(|scope| {
@@ -357,8 +404,8 @@ proptest! {
         model in prop::collection::btree_map(pair(), any::<u32>(), 0..40),
         start in bound(), end in bound(), probe in pair(), parts in 0_usize..9,
     ) {
-        let mut map = Map::new();
-        let mut table = write(&mut map, PAIRS);
+        let mut place = Place::new();
+        let mut table = write(&mut place, PAIRS);
         for (key, value) in &model {
             prop_assert!(!table.insert(key, value).unwrap());
         }
@@ -378,7 +425,8 @@ proptest! {
         prop_assert_eq!(table.nth(rank).unwrap(), model.range(probe.clone()..).next().map(typed));
         prop_assert_eq!(table.first().unwrap(), model.first_key_value().map(typed));
         prop_assert_eq!(table.last().unwrap(), model.last_key_value().map(typed));
-        let split: Vec<_> = table.split(parts).unwrap().into_iter().flatten().map(|entry| entry.unwrap()).collect();
+        let ranges = table.split(parts).unwrap();
+        let split: Vec<_> = ranges.into_iter().flatten().map(|entry| entry.unwrap()).collect();
         prop_assert_eq!(split, model.iter().map(typed).collect::<Vec<_>>());
         let same_name = model.keys().filter(|key| key.0 == probe.0).count();
         prop_assert_eq!(table.prefix((&probe.0,)).unwrap().count(), same_name);
@@ -390,8 +438,8 @@ proptest! {
     fn a_prefix_finds_just_the_keys_that_begin_with_it(
         names in prop::collection::btree_set(name(4), 0..30), prefix in name(3),
     ) {
-        let mut map = Map::new();
-        let mut table = write(&mut map, BLOBS);
+        let mut place = Place::new();
+        let mut table = write(&mut place, BLOBS);
         for name in &names {
             table.insert(name, b"").unwrap();
         }

@@ -1,6 +1,7 @@
 //! Goal: the bytes of keys are in the order of the keys, every item comes back as it was, and no bytes make
 //! decoding panic.
-//! Method: random items and random bytes for every built-in type, alone and nested; fixed cases for the edges.
+//! Method: random items and random bytes for every built-in type, alone and nested; fixed cases for the
+//! edges.
 
 use std::borrow::Cow;
 use std::cmp::Ordering;
@@ -50,8 +51,11 @@ fn bytes() -> impl Strategy<Value = Vec<u8>> {
 }
 
 fn text() -> impl Strategy<Value = String> {
-    prop::collection::vec(prop::sample::select(vec!['\0', '\u{1}', '\u{2}', 'a', 'é', '\u{10FFFF}']), 0..5)
-        .prop_map(String::from_iter)
+    prop::collection::vec(
+        prop::sample::select(vec!['\0', '\u{1}', '\u{2}', 'a', '\u{e9}', '\u{10FFFF}']),
+        0..5,
+    )
+    .prop_map(String::from_iter)
 }
 
 fn float() -> impl Strategy<Value = f64> {
@@ -106,8 +110,8 @@ ordered! {
         <(Vec<u8>, i8, String, Option<u8>, Vec<u8>, String)>::cmp;
 }
 
-/// The items decoded from a key's and from a value's bytes print as the original does, also from a key that had to be
-/// assembled, and not one byte may be missing or too many.
+/// The items decoded from a key's and from a value's bytes print as the original does, also from a key that
+/// had to be assembled, and not one byte may be missing or too many.
 fn check_round_trip<T>(item: T)
 where
     T: Key + Value + AsKey<T> + AsValue<T> + Debug,

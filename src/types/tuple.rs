@@ -1,6 +1,7 @@
 //! Tuples of up to six components, and the prefixes of tuples.
 //!
-//! Each component but the last tells where it ends; the last does so only if the tuple itself is inside something.
+//! Each component but the last tells where it ends; the last does so only if the tuple itself is inside
+//! something.
 
 use std::borrow::Cow;
 
@@ -10,13 +11,14 @@ use crate::types::{
     AsKey, AsValue, Buffer, Key, KeyPrefix, KeyReader, TypeName, Value, ValueReader, key, value,
 };
 
-/// Implements the four traits for one length. Each component has a stored type, a given type and an index; the
-/// last one stands apart.
+/// Implements the four traits for one length. Each component has a stored type, a given type and an index;
+/// the last one stands apart.
 macro_rules! tuple {
     ($($stored:ident $given:ident $index:tt,)* ; $last:ident $last_given:ident $last_index:tt) => {
         impl<$($stored: Key,)* $last: Key> Key for ($($stored,)* $last,) {
             type Item<'a> = ($($stored::Item<'a>,)* $last::Item<'a>,);
-            const NAME: TypeName = TypeName { kind: Kind::Tuple { parts: &[$($stored::NAME,)* $last::NAME] } };
+            const NAME: TypeName =
+                TypeName { kind: Kind::Tuple { parts: &[$($stored::NAME,)* $last::NAME] } };
             const WIDTH: Option<usize> = sum(&[$($stored::WIDTH,)* $last::WIDTH]);
 
             #[inline]
@@ -52,7 +54,8 @@ macro_rules! tuple {
         impl<$($stored: Value,)* $last: Value> Value for ($($stored,)* $last,) {
             type Ref<'a> = ($($stored::Ref<'a>,)* $last::Ref<'a>,);
             type Owned = ($($stored::Owned,)* $last::Owned,);
-            const NAME: TypeName = TypeName { kind: Kind::Tuple { parts: &[$($stored::NAME,)* $last::NAME] } };
+            const NAME: TypeName =
+                TypeName { kind: Kind::Tuple { parts: &[$($stored::NAME,)* $last::NAME] } };
             const WIDTH: Option<usize> = sum(&[$($stored::WIDTH,)* $last::WIDTH]);
 
             #[inline]

@@ -41,7 +41,7 @@ fn ascending_fill(value_len: usize) -> f64 {
             let mut table = tx.open(ENTRIES)?;
             for i in 0..1_000_000 / scale() {
                 let mut ascending = key(i);
-                ascending[..8].copy_from_slice(format!("{i:08}").as_bytes());
+                i.to_le_bytes().iter().rev().zip(&mut ascending).for_each(|(from, to)| *to = *from);
                 table.insert(&ascending[..], &value(i, 0)[..value_len])?;
             }
             Ok(())
