@@ -71,7 +71,7 @@ impl<'t> Commit<'t> {
     /// Steps 4 to 6. `catalog` is the sealed root of the catalog.
     pub(crate) fn finish(mut self, catalog: TreeRoot, buffered: bool, two_phase: bool) -> Result<Committed> {
         let page_count = self.write_log()?;
-        let Commit { mut txn, freed, mut sealed, .. } = self;
+        let Commit { mut txn, mut freed, mut sealed, .. } = self;
         txn.write(&mut sealed)?;
         txn.fill_end(page_count)?;
 
@@ -88,9 +88,10 @@ impl<'t> Commit<'t> {
             .sums
             .take()
             .map(|sums| sums.into_iter().map(|(page, sum)| Written { page, birth, sum }).collect::<Vec<_>>());
+        freed.sort_unstable();
         let is_freed = |page| {
-            // Extents that hang together are joined but not sorted with those of the log.
-            freed.iter().any(|extent| (extent.start..extent.end()).contains(&page))
+            let behind = freed.partition_point(|extent| extent.start <= page);
+            behind > 0 && page < freed[behind - 1].end()
         };
         let own = own.filter(|_| !two_phase);
         let written = txn.head.written_by_next(durable, is_freed, own);
