@@ -98,8 +98,9 @@ impl<'t> Commit<'t> {
         if page_count < txn.head.root.page_count {
             txn.writer.lowered = Some(root.txn);
         }
-        let pinned = txn.writer.space.held_by(durable) * txn.pager.base.page_size as u64;
-        let checkpoint_due = pinned > txn.pager.config.checkpoint_bytes(root.page_count);
+        let page_size = txn.pager.base.page_size as u64;
+        let pinned = txn.writer.space.held_by(durable) * page_size;
+        let checkpoint_due = pinned > txn.pager.config.checkpoint_bytes(page_count * page_size);
         txn.pager.publish(Head { root, written }, buffered)?;
         txn.finished();
         let (pages, runs) = (txn.written_pages, txn.written_runs);
@@ -141,8 +142,8 @@ impl<'t> Commit<'t> {
     }
 }
 
-/// How many records a commit writes at most, as far as it has taken pages. What it frees and what it does not need
-/// after all is said twice where a page that is taken out of the log said something of the same place.
+/// How many records a commit writes at most, as far as it has taken pages. What it frees and what it does not
+/// need after all is said twice where a page that is taken out of the log said something of the same place.
 fn records_known(txn: &Txn, freed: &[Extent], plan: &LogPlan, ids: &Ids) -> usize {
     let count = |extents: &mut dyn Iterator<Item = Extent>| extents.map(|e| e.records()).sum::<usize>();
     let taken = count(&mut txn.taken.iter().map(|(start, len)| Extent::used(*start, *len)));

@@ -83,10 +83,9 @@ impl Config {
         self.reserve.unwrap_or_else(|| len.saturating_mul(8).max(RESERVE_MIN))
     }
 
-    /// Bytes that buffered commits may pin in a file of `page_count` pages before they are synced.
-    fn checkpoint_bytes(&self, page_count: u64) -> u64 {
-        // Pages are at least 4 KiB: an eighth of the file is at least 512 bytes a page.
-        self.checkpoint_after.unwrap_or_else(|| (page_count * 512).max(64 << 20))
+    /// Bytes that buffered commits may pin in a file of `len` bytes before they are synced.
+    fn checkpoint_bytes(&self, len: u64) -> u64 {
+        self.checkpoint_after.unwrap_or_else(|| (len / 8).max(64 << 20))
     }
 
     /// Pages that a file with so many live ones may have before fragments are used.
@@ -191,23 +190,30 @@ impl Pager {
         if current.capacity() >= pages {
             return Ok(current);
         }
+        // Before the lock: this takes that on the heads.
+        self.check_len()?;
         let mut view = self.view.write();
         if view.capacity() < pages {
-            self.check_len()?;
             *view = Arc::new(map(&self.base, &self.config)?);
         }
         Ok(Arc::clone(&view))
     }
 
-    /// The file holds the pages of the head: else somebody else has cut it.
+    /// The file holds the pages that readers see: else somebody else has cut it.
     fn check_len(&self) -> Result<()> {
-        let expected = self.head().root.page_count * self.base.page_size as u64;
-        let found = self.base.storage.len()?;
-        if found < expected {
-            let path = self.base.storage.path().to_owned();
-            return Err(Error::Truncated { path, expected, found });
+        loop {
+            let root = self.base.shared.visible();
+            let expected = root.page_count * self.base.page_size as u64;
+            let found = self.base.storage.len()?;
+            if found >= expected {
+                return Ok(());
+            }
+            // The writer may have cut it between the two looks; then readers see a shorter root by now.
+            if self.base.shared.visible().txn == root.txn {
+                let path = self.base.storage.path().to_owned();
+                return Err(Error::Truncated { path, expected, found });
+            }
         }
-        Ok(())
     }
 
     /// Whether writing is still possible.

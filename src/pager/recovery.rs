@@ -94,11 +94,15 @@ pub(crate) fn open(storage: Storage, lock: Option<Lock>, config: Config) -> Resu
     }
     let whole = slots.len();
     let adopted = adopt(&storage, slots, &mut recovered)?;
-    let spare_is_bad = !clean && (whole < META_AT.len() || recovered.fell_back);
+    let spare_is_bad = whole < META_AT.len() || recovered.fell_back;
     check_len(&storage, &adopted.meta)?;
-    let written_again = if !clean && writable { write_again(&storage, &adopted) } else { Ok(()) };
+    let mut written_again = if !clean && writable { write_again(&storage, &adopted) } else { Ok(()) };
     let head = if clean { None } else { newer_head(&storage, &adopted, &mut recovered)? };
+    if let Some(head) = head.as_ref().filter(|_| writable && written_again.is_ok()) {
+        written_again = head.write_again(&storage, adopted.meta.page_size as usize);
+    }
 
+    let head = head.map(|head| head.root);
     let meta = adopted.meta;
     let (page_size, root) = (meta.page_size as usize, meta.root);
     let shown = head.unwrap_or(root);
@@ -177,23 +181,20 @@ fn read_metas(storage: &Storage) -> Result<Vec<Slot>> {
         // The page size is not known before a meta page is: the number is right for the smallest.
         match Meta::decode(&bytes, page::page_at(at, 4096)) {
             Ok(meta) => found.push(Slot { slot, bytes, meta }),
-            Err(error) => faults.push((error, Meta::is_whole(&bytes))),
+            Err(error) => faults.push(error),
         }
     }
     if !ours {
         return Err(not_ours("it does not begin as one"));
     }
-    // A meta page of a newer version: whoever wrote it knows more than we do. Beside a sound one of this version it
-    // counts if it is whole; else its version is damage.
-    let newer = faults.iter().position(|(fault, whole)| {
-        matches!(fault, Error::Unsupported { .. }) && (*whole || found.is_empty())
-    });
+    // A meta page that is whole and of a newer version: whoever wrote it knows more than we do.
+    let newer = faults.iter().position(|fault| matches!(fault, Error::Unsupported { .. }));
     match (newer, found.is_empty()) {
-        (Some(i), _) => return Err(faults.swap_remove(i).0),
+        (Some(i), _) => return Err(faults.swap_remove(i)),
         (None, true) => {
             let expected = META_AT[1] + META_LEN as u64;
             let cut = Error::Truncated { path: storage.path().to_owned(), expected, found: len };
-            return Err(if len < expected { cut } else { faults.swap_remove(0).0 });
+            return Err(if len < expected { cut } else { faults.swap_remove(0) });
         }
         (None, false) => {}
     }
@@ -278,8 +279,26 @@ fn write_again(storage: &Storage, adopted: &Slot) -> Result<()> {
     storage.sync(&mapping, len)
 }
 
+/// A buffered commit that was found whole.
+struct NewerHead {
+    root: Root,
+    /// Its pages that are younger than the durable root: first page and number.
+    runs: Vec<(PageId, u64)>,
+}
+
+impl NewerHead {
+    /// As [`write_again`]: a sync makes only what is written durable.
+    fn write_again(&self, storage: &Storage, page_size: usize) -> Result<()> {
+        for (start, pages) in &self.runs {
+            let bytes = read(storage, start.0, *pages, page_size)?;
+            storage.write_at(&[&bytes], start.0 * page_size as u64)?;
+        }
+        Ok(())
+    }
+}
+
 /// The root of a buffered commit that builds on the adopted meta page, if everything younger verifies.
-fn newer_head(storage: &Storage, adopted: &Slot, recovered: &mut Recovered) -> Result<Option<Root>> {
+fn newer_head(storage: &Storage, adopted: &Slot, recovered: &mut Recovered) -> Result<Option<NewerHead>> {
     let mut bytes = vec![0; HEAD_LEN];
     if storage.len()? < HEAD_AT + HEAD_LEN as u64 {
         return Ok(None);
@@ -295,13 +314,14 @@ fn newer_head(storage: &Storage, adopted: &Slot, recovered: &mut Recovered) -> R
         return Ok(None);
     }
     let seed = Seed::of(&adopted.meta.database_id);
-    let mut walk = Walk { storage, page_size, seed, durable: adopted.meta.root.txn, root, pages: 0 };
+    let durable = adopted.meta.root.txn;
+    let mut walk = Walk { storage, page_size, seed, durable, root, pages: 0, runs: Vec::new() };
     let verified = walk.everything();
     recovered.pages_verified += walk.pages;
     match verified {
         Ok(()) => {
             recovered.head_adopted = true;
-            Ok(Some(root))
+            Ok(Some(NewerHead { root, runs: walk.runs }))
         }
         Err(Error::Corrupted { .. } | Error::Unsupported { .. }) => Ok(None),
         Err(error) => Err(error),
@@ -316,6 +336,8 @@ struct Walk<'s> {
     durable: TxnId,
     root: Root,
     pages: u64,
+    /// What was read: first page and number.
+    runs: Vec<(PageId, u64)>,
 }
 
 impl Walk<'_> {
@@ -344,6 +366,7 @@ impl Walk<'_> {
                 id,
             ));
         }
+        self.runs.push((id, pages));
         read(self.storage, id.0, pages, self.page_size)
     }
 

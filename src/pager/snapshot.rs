@@ -9,10 +9,10 @@
 use std::sync::Arc;
 
 use super::Pages;
-use super::checked::Checked;
+use super::checked::{Checked, Role};
 use super::shared::{Shared, SlotIndex};
 use crate::error::{Error, Result};
-use crate::page::{self, Child, Expected, OverflowRef, Page, PageId, Root, Seed, index, run_pages};
+use crate::page::{self, Child, Expected, OverflowRef, Page, PageId, Root, Seed, TxnId, index, run_pages};
 use crate::storage::{Lock, Mapping, Storage};
 
 /// A value that is longer is checked by the whole-file check alone: 1 MiB takes 25 us when its bytes are hot,
@@ -97,11 +97,20 @@ impl Snapshot {
         &self.root
     }
 
-    /// The pages from `id` on, if they are there.
-    fn pages(&self, id: PageId, pages: u64) -> Result<&[u8]> {
-        if id.0 == 0 || pages == 0 || id.0.checked_add(pages).is_none_or(|end| end > self.end) {
+    /// The end of the pages that something born at `birth` can lie in: only what the write transaction itself
+    /// has written can lie behind the root's.
+    #[inline]
+    fn end_of(&self, birth: TxnId) -> u64 {
+        if birth > self.root.txn { self.end } else { self.end.min(self.root.page_count) }
+    }
+
+    /// The pages from `id` on, born at `birth`, if they are there.
+    #[inline]
+    fn pages(&self, id: PageId, pages: u64, birth: TxnId) -> Result<&[u8]> {
+        let end = self.end_of(birth);
+        if id.0 == 0 || pages == 0 || id.0.checked_add(pages).is_none_or(|last| last > end) {
             let found = format!("{pages} pages from {id}");
-            return Err(Error::corrupted(id.0, "page reference", format!("below {}", self.end), found));
+            return Err(Error::corrupted(id.0, "page reference", format!("below {end}"), found));
         }
         // SAFETY: the root is pinned and the pages are below its end: the contract of `new` and the line
         // above.
@@ -112,14 +121,14 @@ impl Snapshot {
     fn check_page(&self, bytes: &[u8], child: &Child, level: u8) -> Result<()> {
         let (id, birth, count) = (child.page(), child.birth, child.count);
         let seed = self.view.base.seed;
-        page::check(bytes, &Expected { id, birth, level, count, page_count: self.end, seed })?;
-        self.view.checked.set(id, birth);
+        page::check(bytes, &Expected { id, birth, level, count, page_count: self.end_of(birth), seed })?;
+        self.view.checked.set(id, birth, Role::Tree(level));
         Ok(())
     }
 
     fn run_bytes(&self, run: &OverflowRef) -> Result<&[u8]> {
         let pages = run_pages(u64::from(run.len), self.page_size());
-        Ok(self.pages(run.page(), pages)?.get(..run.len as usize).unwrap_or(&[]))
+        Ok(self.pages(run.page(), pages, run.birth)?.get(..run.len as usize).unwrap_or(&[]))
     }
 
     fn check_run(&self, bytes: &[u8], run: &OverflowRef) -> Result<()> {
@@ -127,7 +136,7 @@ impl Snapshot {
         if sum != run.sum {
             return Err(Error::corrupted(run.page().0, "checksum of a value", run.sum, sum));
         }
-        self.view.checked.set(run.page(), run.birth);
+        self.view.checked.set(run.page(), run.birth, Role::Run);
         Ok(())
     }
 
@@ -138,7 +147,7 @@ impl Snapshot {
 
     /// The bytes of a page of another kind than the tree's, unchecked.
     pub(super) fn raw(&self, id: PageId) -> Result<&[u8]> {
-        self.pages(id, 1)
+        self.pages(id, 1, self.root.txn)
     }
 }
 
@@ -149,22 +158,22 @@ impl Pages for Snapshot {
 
     #[inline]
     fn page(&self, child: &Child, level: u8) -> Result<Page<'_>> {
-        let bytes = self.pages(child.page(), 1)?;
-        if !self.view.checked.is(child.page(), child.birth) {
+        let bytes = self.pages(child.page(), 1, child.birth)?;
+        if !self.view.checked.is(child.page(), child.birth, Role::Tree(level)) {
             self.check_page(bytes, child, level)?;
         }
         Ok(Page::new(bytes))
     }
 
     fn recheck(&self, child: &Child, level: u8) -> Result<Page<'_>> {
-        let bytes = self.pages(child.page(), 1)?;
+        let bytes = self.pages(child.page(), 1, child.birth)?;
         self.check_page(bytes, child, level)?;
         Ok(Page::new(bytes))
     }
 
     fn run(&self, run: &OverflowRef) -> Result<&[u8]> {
         let bytes = self.run_bytes(run)?;
-        if run.len <= CHECKED_VALUE_MAX && !self.view.checked.is(run.page(), run.birth) {
+        if run.len <= CHECKED_VALUE_MAX && !self.view.checked.is(run.page(), run.birth, Role::Run) {
             self.check_run(bytes, run)?;
         }
         Ok(bytes)

@@ -126,8 +126,8 @@ impl Space {
         runs
     }
 
-    /// Where `want` pages lie side by side: in the shortest extent, but not behind a free sixteenth of the file.
-    /// Small commits would stay at the end for long, and it could not be given back.
+    /// Where `want` pages lie side by side: in the shortest extent, but not behind a free sixteenth of the
+    /// file. Small commits would stay at the end for long, and it could not be given back.
     fn fit(&self, want: u64) -> Option<u64> {
         let shortest = self.free.best_fit(want)?;
         let (start, len) = self.free.longest()?;

@@ -89,7 +89,9 @@ impl Pager {
         if durable >= txn {
             return Ok(());
         }
-        self.check_writable()?;
+        // The sync of somebody else has failed: perhaps it would have covered this commit, and perhaps it did.
+        self.check_writable()
+            .map_err(|source| Error::OutcomeUnknown { txn: txn.0, source: Box::new(source) })?;
         // 2. Capture the head; from here on its root is pinned. In one step, so that no scan can miss both.
         let head = {
             let heads = self.heads.lock();
@@ -130,7 +132,9 @@ impl Pager {
 
     /// Writes `meta`, with the next sequence number, into the spare slot, and syncs.
     fn write_meta(&self, leader: &mut Leader, meta: Meta) -> Result<()> {
-        let meta = Meta { sequence: leader.meta.sequence + 1, ..meta };
+        let sequence = leader.meta.sequence.checked_add(1);
+        let sequence = sequence.ok_or(Error::Full { what: "the meta pages are numbered up to 2^64" })?;
+        let meta = Meta { sequence, ..meta };
         let slot = 1 - leader.slot;
         let bytes = meta.encode();
         {
@@ -171,7 +175,8 @@ impl Pager {
             return Ok(());
         }
         let mut leader = self.leader.lock();
-        let ceiling = id.0 + CEILING_STEP;
+        let ceiling = id.0.checked_add(CEILING_STEP);
+        let ceiling = ceiling.ok_or(Error::Full { what: "transactions are numbered up to 2^64" })?;
         // The durable root is synced: there is nothing to verify behind it.
         let record = CommitRecord::default();
         let meta = Meta { ceiling, record, clean: false, boot_id: self.boot_id, ..leader.meta.clone() };

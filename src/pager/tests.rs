@@ -1,7 +1,7 @@
 //! Goal: the free space is never lost, never given out twice, and its log never grows without bound.
-//! Method: transactions of every end (commits, durable and not, aborts, spills, failed ones) over tables of small
-//! and large values, beside snapshots that come and go; after each, the pages of the file are accounted for, and
-//! what the log of the head says is compared with what the writer has in memory.
+//! Method: transactions of every end (commits, durable and not, aborts, spills, failed ones) over tables of
+//! small and large values, beside snapshots that come and go; after each, the pages of the file are accounted
+//! for, and what the log of the head says is compared with what the writer has in memory.
 
 use std::collections::BTreeSet;
 use std::panic::Location;
@@ -134,8 +134,8 @@ fn op() -> impl Strategy<Value = Op> {
 proptest! {
     #![proptest_config(ProptestConfig { cases: 64, ..ProptestConfig::default() })]
 
-    /// Goal: whatever happens, the log and the memory agree and no page is lost. Method: random histories with a
-    /// memory limit so small that transactions spill.
+    /// Goal: whatever happens, the log and the memory agree and no page is lost. Method: random histories
+    /// with a memory limit so small that transactions spill.
     #[test]
     fn log_and_memory_agree_in_every_history(ops in prop::collection::vec(op(), 1..120), ratio in 0u8..3) {
         let mut options = OpenOptions::new();
@@ -220,8 +220,8 @@ fn a_page_of_the_log_is_never_called_free() {
     engine.check();
 }
 
-/// Commits that overwrite `batch` of 20,000 entries each: at any time the log may have twice the pages that the
-/// extents need, those of two commits, and a few.
+/// Commits that overwrite `batch` of 20,000 entries each: at any time the log may have twice the pages that
+/// the extents need, those of two commits, and a few.
 fn log_in_proportion(batch: u64, commits: u64) {
     let mut engine = Engine::new(&OpenOptions::new());
     let tx = engine.begin();

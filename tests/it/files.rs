@@ -75,5 +75,5 @@ pub(crate) fn long_form() -> bool {
 /// Says what could not be tested here, also where the output of passing tests is not shown.
 pub(crate) fn say_untested(what: &str) {
     use std::io::Write;
-    writeln!(std::io::stderr(), "NOT TESTED: {what}").unwrap();
+    eprintln!("NOT TESTED: {what}");
 }
