@@ -101,7 +101,8 @@ impl<'t> Commit<'t> {
         let page_size = txn.pager.base.page_size as u64;
         let pinned = txn.writer.space.held_by(durable) * page_size;
         let checkpoint_due = pinned > txn.pager.config.checkpoint_bytes(page_count * page_size);
-        // What was written twice is not left to the head record: such a commit is synced before it is visible.
+        // What was written twice is not left to the head record: such a commit is synced before it is
+        // visible.
         txn.pager.publish(Head { root, written }, buffered && !txn.rewrites)?;
         txn.finished();
         let (pages, runs) = (txn.written_pages, txn.written_runs);

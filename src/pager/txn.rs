@@ -33,8 +33,8 @@ pub(crate) struct Txn {
     pub(super) taken: Runs,
     /// Given to this transaction and not needed after all.
     pub(super) own_free: Extents,
-    /// Whether a page that the transaction had written may have been written again. The first content has the same
-    /// place and birth as the second, so a walk by births could take it for that one after a crash.
+    /// Whether a page that the transaction had written may have been written again. The first content has the
+    /// same place and birth as the second, so a walk by births could take it for that one after a crash.
     pub(super) rewrites: bool,
     /// Pages of the file, with those that the transaction has added.
     pub(super) end: u64,
