@@ -1,11 +1,12 @@
-//! Folio is a memory-mapped, embedded, transactional key-value database: an ordered, copy-on-write B+tree in one
-//! file, which an application opens as a library.
+//! Folio is a memory-mapped, embedded, transactional key-value database: an ordered, copy-on-write B+tree in
+//! one file, which an application opens as a library.
 //!
 //! # A short tour
 //!
 //! A [`Table`] is a constant: a name, and the types of keys and values, which the file records and checks. A
 //! [`WriteTransaction`] changes tables, one at a time per database; a [`ReadTransaction`] is a snapshot, and
-//! waits for nobody. What is read borrows from the transaction, straight out of the mapping: no copies, no guards.
+//! waits for nobody. What is read borrows from the transaction, straight out of the mapping: no copies, no
+//! guards.
 //!
 //! ```
 //! use folio::{Database, Durability, Table};
@@ -49,14 +50,16 @@
 //! ```
 //!
 //! Where to go on:
-//! - [`Database`] opens, checks, compacts and measures; [`OpenOptions`] has what can be chosen, and sane defaults.
+//! - [`Database`] opens, checks, compacts and measures; [`OpenOptions`] has what can be chosen, and sane
+//!   defaults.
 //! - [`types`] says what can be a key and a value, and how a type of your own becomes one.
 //! - [`RawTable`] and [`RawTableMut`] are tables as bytes, for programs that learn the types at run time.
 //! - [`enum@Error`] is the one error type: every variant says what happened, where, and what can be done.
 //!
 //! # Safety
 //!
-//! Opening a file is `unsafe`, because no library can keep others from changing a mapped file. While it is open:
+//! Opening a file is `unsafe`, because no library can keep others from changing a mapped file. While it is
+//! open:
 //! 1. nobody but Folio writes to the file or truncates it;
 //! 2. the file is on a local file system, whose page cache is coherent with its mappings.
 //!

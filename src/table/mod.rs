@@ -1,7 +1,7 @@
 //! Typed tables: how one is declared, and its read and write views.
 //!
-//! The views hold no state of their own: they encode what they are given, call the raw table, and read what it
-//! returns.
+//! The views hold no state of their own: they encode what they are given, call the raw table, and read what
+//! it returns.
 
 mod read;
 mod write;

@@ -96,8 +96,8 @@ impl<'tx, K: Key, V: Value> ReadTable<'tx, K, V> {
         }
     }
 
-    /// The entries of a range: `"a".."m"`, `3..=10`, `("a", 1)..("b", 0)`, a pair of bounds. An inverted range
-    /// is empty. O(log n), then O(1) for each entry.
+    /// The entries of a range: `"a".."m"`, `3..=10`, `("a", 1)..("b", 0)`, a pair of bounds. An inverted
+    /// range is empty. O(log n), then O(1) for each entry.
     ///
     /// # Errors
     ///
@@ -110,8 +110,8 @@ impl<'tx, K: Key, V: Value> ReadTable<'tx, K, V> {
         }
     }
 
-    /// The entries whose key begins with `prefix`: a shorter text, or the first components of a tuple, as `("a",)`.
-    /// O(log n), then O(1) for each entry.
+    /// The entries whose key begins with `prefix`: a shorter text, or the first components of a tuple, as
+    /// `("a",)`. O(log n), then O(1) for each entry.
     ///
     /// # Errors
     ///
@@ -129,8 +129,9 @@ impl<'tx, K: Key, V: Value> ReadTable<'tx, K, V> {
         self.range(..)
     }
 
-    /// Cuts the table into at most `parts` ranges of about the same number of entries, in order, which together
-    /// are the whole table: for scans in several threads. There is always at least one range. O(`parts` log n).
+    /// Cuts the table into at most `parts` ranges of about the same number of entries, in order, which
+    /// together are the whole table: for scans in several threads. There is always at least one range.
+    /// O(`parts` log n).
     ///
     /// # Errors
     ///

@@ -1,7 +1,7 @@
 //! Goal: tables take every form of key, value, range and prefix that is documented, and answer as an ordered
 //! map does.
-//! Method: one call for each form, which must compile; then random contents and ranges against a `BTreeMap` of
-//! typed keys.
+//! Method: one call for each form, which must compile; then random contents and ranges against a `BTreeMap`
+//! of typed keys.
 #![expect(
     clippy::needless_borrow,
     clippy::needless_borrows_for_generic_args,

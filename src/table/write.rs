@@ -10,8 +10,8 @@ use crate::raw::{RawEntry, RawTableMut};
 use crate::table::between;
 use crate::types::{AsKey, AsValue, Key, KeyPrefix, KeyRange, Prefix, Value};
 
-/// A table in a write transaction. What it returns borrows from this handle, so a change ends that borrow; from
-/// another table it may be copied straight in.
+/// A table in a write transaction. What it returns borrows from this handle, so a change ends that borrow;
+/// from another table it may be copied straight in.
 ///
 /// Dropping the handle releases the table, so that it can be opened again. Beside the errors named, every
 /// method can fail as those of [`ReadTable`](crate::ReadTable) do, and the changing ones with
@@ -41,8 +41,8 @@ impl<'tx, K: Key, V: Value> TableMut<'tx, K, V> {
     ///
     /// # Errors
     ///
-    /// As [`TableMut::insert`]. [`Error::Decode`](crate::Error::Decode) if the old value is not of the table's
-    /// type; it is then back in its place.
+    /// As [`TableMut::insert`]. [`Error::Decode`](crate::Error::Decode) if the old value is not of the
+    /// table's type; it is then back in its place.
     pub fn replace(&mut self, key: impl AsKey<K>, value: impl AsValue<V>) -> Result<Option<V::Owned>> {
         let key = key.key_bytes();
         let old = self.raw.replace(key.as_ref(), value.value_bytes().as_ref())?;
@@ -63,7 +63,8 @@ impl<'tx, K: Key, V: Value> TableMut<'tx, K, V> {
     ///
     /// # Errors
     ///
-    /// [`Error::Decode`](crate::Error::Decode) if the value is not of the table's type; it is then back in its place.
+    /// [`Error::Decode`](crate::Error::Decode) if the value is not of the table's type; it is then back in
+    /// its place.
     pub fn take(&mut self, key: impl AsKey<K>) -> Result<Option<V::Owned>> {
         let key = key.key_bytes();
         let old = self.raw.take(key.as_ref())?;
@@ -230,7 +231,8 @@ impl<'tx, K: Key, V: Value> TableMut<'tx, K, V> {
         self.raw.is_empty()
     }
 
-    /// Reads a value that was just taken out. One that is not of the type goes back: an error must not lose data.
+    /// Reads a value that was just taken out. One that is not of the type goes back: an error must not lose
+    /// data.
     fn owned_or_restored(&mut self, key: &[u8], old: Option<Vec<u8>>) -> Result<Option<V::Owned>> {
         let Some(old) = old else { return Ok(None) };
         // The check is on the borrowed form, so that the bytes are still here if it fails.

@@ -70,8 +70,8 @@ impl<K: Key, P: KeyPrefix<K>> KeyRange<K> for Prefix<P> {
     }
 }
 
-/// Each range type of the standard library has its own impl: one for `R: RangeBounds<T>` could not tell the `T`
-/// of `..`.
+/// Each range type of the standard library has its own impl: one for `R: RangeBounds<T>` could not tell the
+/// `T` of `..`.
 macro_rules! ranges {
     ($($range:ty),+) => { $(
         impl<K: Key, T: AsKey<K>> KeyRange<K> for $range {

@@ -44,7 +44,8 @@ impl Buffer {
         self.push_to_heap(bytes);
     }
 
-    /// Appends a key component of variable length. If it is not `last` in the key, it is escaped and ended with `00`.
+    /// Appends a key component of variable length. If it is not `last` in the key, it is escaped and ended
+    /// with `00`.
     #[inline]
     pub fn push_key(&mut self, bytes: &[u8], last: bool) {
         if last { self.push(bytes) } else { self.push_escaped(bytes) }
@@ -142,8 +143,8 @@ pub(super) const ESCAPE: u8 = 1;
 pub(super) fn special(bytes: &[u8]) -> Option<usize> {
     let (words, rest) = bytes.as_chunks();
     for (index, word) in words.iter().enumerate() {
-        // A special byte without its lowest bit is zero, and subtracting one borrows into the top bit of a zero
-        // byte. A borrow may mark bytes above it falsely, but not below, and the lowest is the first.
+        // A special byte without its lowest bit is zero, and subtracting one borrows into the top bit of a
+        // zero byte. A borrow may mark bytes above it falsely, but not below, and the lowest is the first.
         let word = u64::from_le_bytes(*word) & !LOWEST_BITS;
         let zeros = word.wrapping_sub(LOWEST_BITS) & !word & (LOWEST_BITS << 7);
         if zeros != 0 {

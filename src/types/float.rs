@@ -1,4 +1,5 @@
-//! Floats. As keys in the order of `total_cmp`: -NaN, -inf, ..., -0.0, 0.0, ..., inf, NaN. As values: little-endian.
+//! Floats. As keys in the order of `total_cmp`: -NaN, -inf, ..., -0.0, 0.0, ..., inf, NaN. As values:
+//! little-endian.
 //!
 //! Every bit pattern is kept, the payload of a NaN too.
 #![expect(clippy::big_endian_bytes, reason = "the order of big-endian bytes is the order of the numbers")]
@@ -9,8 +10,8 @@ macro_rules! float {
     ($type:ty, $bits:ty, $name:literal) => {
         number!($type, $name,
             key: |number: $type| {
-                // Magnitude and sign are apart. A negative number is smaller the larger its magnitude: flip all
-                // of it.
+                // Magnitude and sign are apart. A negative number is smaller the larger its magnitude: flip
+                // all of it.
                 let bits = number.to_bits();
                 (if bits & SIGN == 0 { bits | SIGN } else { !bits }).to_be_bytes()
             },

@@ -1,4 +1,5 @@
-//! Integers and `char`. As keys: big-endian, with the sign bit flipped where there is one. As values: little-endian.
+//! Integers and `char`. As keys: big-endian, with the sign bit flipped where there is one. As values:
+//! little-endian.
 #![expect(clippy::big_endian_bytes, reason = "the order of big-endian bytes is the order of the numbers")]
 
 use crate::types::scalar::{number, scalar};

@@ -6,7 +6,8 @@ use crate::error::Result;
 use crate::types::buffer::{END, ESCAPE, special};
 use crate::types::{Buffer, TypeName};
 
-/// A type that keys are stored as. [The module](crate::types) shows how to implement it for a type of your own.
+/// A type that keys are stored as. [The module](crate::types) shows how to implement it for a type of your
+/// own.
 ///
 /// The encoding must keep the order of the type: the engine compares bytes.
 #[diagnostic::on_unimplemented(
@@ -66,8 +67,8 @@ pub trait Key {
 /// What may be given where a key of type `K` is wanted.
 ///
 /// A `&str` key can be looked up by `&str`, `String`, `&String`, `Box<str>`, `Cow<str>`; a `&[u8]` key by
-/// slices, arrays and vectors of bytes; numbers by themselves and by reference; tuples, arrays and `Option` by
-/// the same of anything that their components can be looked up by.
+/// slices, arrays and vectors of bytes; numbers by themselves and by reference; tuples, arrays and `Option`
+/// by the same of anything that their components can be looked up by.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be given for a key of type `{K}`",
     label = "not a key of type `{K}`"
@@ -84,8 +85,8 @@ pub trait AsKey<K: Key> {
 
     /// Appends the key as a component of a tuple, array or `Option`, `last` if the key ends with it.
     ///
-    /// The provided method appends the encoding; if `K` has no fixed width and this is not the last component,
-    /// it escapes the encoding and marks its end.
+    /// The provided method appends the encoding; if `K` has no fixed width and this is not the last
+    /// component, it escapes the encoding and marks its end.
     #[inline]
     fn append_key(&self, to: &mut Buffer, last: bool) {
         to.push_key(self.key_bytes().as_ref(), last || K::WIDTH.is_some());

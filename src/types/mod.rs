@@ -1,4 +1,5 @@
-//! How Rust types become bytes: keys whose byte order is their natural order, values that borrow from the page.
+//! How Rust types become bytes: keys whose byte order is their natural order, values that borrow from the
+//! page.
 //!
 //! A table is declared with two types, `Table<K, V>`. [`Key`] and [`Value`] say how stored bytes are read as
 //! these types; [`AsKey`] and [`AsValue`] say what may be given where a key or value of the type is wanted
@@ -20,9 +21,10 @@
 //! | `Option<T>` | byte 0, or byte 1 and `T` | `None` first |
 //! | `[T; N]`, tuples | their components, one after the other | by the first component that differs |
 //!
-//! Where a component of variable length (`&str`, `&[u8]`, a user's type without [`Key::WIDTH`]) is not the very
-//! last thing in the key, it ends with the byte `00`, and in it `00` becomes `01 01` and `01` becomes `01 02`.
-//! So the end is found without knowing what follows, and `("a", u64::MAX)` sorts before `("a\0", 0)`.
+//! Where a component of variable length (`&str`, `&[u8]`, a user's type without [`Key::WIDTH`]) is not the
+//! very last thing in the key, it ends with the byte `00`, and in it `00` becomes `01 01` and `01` becomes
+//! `01 02`. So the end is found without knowing what follows, and `("a", u64::MAX)` sorts before `("a\0",
+//! 0)`.
 //!
 //! # Values
 //!
@@ -32,8 +34,8 @@
 //! | `bool`, `()`, `Option<T>`, `[T; N]`, tuples | as for keys, the components as values |
 //! | `&str`, `&[u8]` | as they are |
 //!
-//! Where a component of variable length is not the very last thing in the value, its length stands before it, as an
-//! unsigned LEB128 number in as few bytes as possible (one byte up to 127).
+//! Where a component of variable length is not the very last thing in the value, its length stands before it,
+//! as an unsigned LEB128 number in as few bytes as possible (one byte up to 127).
 //!
 //! # Guarantees
 //!

@@ -28,8 +28,8 @@ impl TypeName {
     ///
     /// # Panics
     ///
-    /// If the name has no `/`, because it could then be taken for a built-in one. In a `const` this is an error
-    /// of compilation.
+    /// If the name has no `/`, because it could then be taken for a built-in one. In a `const` this is an
+    /// error of compilation.
     pub const fn new(name: &'static str) -> Self {
         let bytes = name.as_bytes();
         let mut at = 0;

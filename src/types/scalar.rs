@@ -89,7 +89,8 @@ macro_rules! scalar {
     };
 }
 
-/// Implements the four traits for a number: a scalar for which all bytes are valid, so that arrays of it are read as one.
+/// Implements the four traits for a number: a scalar for which all bytes are valid, so that arrays of it are
+/// read as one.
 macro_rules! number {
     (
         $type:ty, $name:literal,

@@ -1,6 +1,7 @@
 //! Goal: the bytes of keys are in the order of the keys, every item comes back as it was, and no bytes make
 //! decoding panic.
-//! Method: random items and random bytes for every built-in type, alone and nested; fixed cases for the edges.
+//! Method: random items and random bytes for every built-in type, alone and nested; fixed cases for the
+//! edges.
 
 use std::borrow::Cow;
 use std::cmp::Ordering;
@@ -106,8 +107,8 @@ ordered! {
         <(Vec<u8>, i8, String, Option<u8>, Vec<u8>, String)>::cmp;
 }
 
-/// The items decoded from a key's and from a value's bytes print as the original does, also from a key that had to be
-/// assembled, and not one byte may be missing or too many.
+/// The items decoded from a key's and from a value's bytes print as the original does, also from a key that
+/// had to be assembled, and not one byte may be missing or too many.
 fn check_round_trip<T>(item: T)
 where
     T: Key + Value + AsKey<T> + AsValue<T> + Debug,

@@ -1,6 +1,7 @@
 //! Tuples of up to six components, and the prefixes of tuples.
 //!
-//! Each component but the last tells where it ends; the last does so only if the tuple itself is inside something.
+//! Each component but the last tells where it ends; the last does so only if the tuple itself is inside
+//! something.
 
 use std::borrow::Cow;
 
@@ -10,8 +11,8 @@ use crate::types::{
     AsKey, AsValue, Buffer, Key, KeyPrefix, KeyReader, TypeName, Value, ValueReader, key, value,
 };
 
-/// Implements the four traits for one length. Each component has a stored type, a given type and an index; the
-/// last one stands apart.
+/// Implements the four traits for one length. Each component has a stored type, a given type and an index;
+/// the last one stands apart.
 macro_rules! tuple {
     ($($stored:ident $given:ident $index:tt,)* ; $last:ident $last_given:ident $last_index:tt) => {
         impl<$($stored: Key,)* $last: Key> Key for ($($stored,)* $last,) {

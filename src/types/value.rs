@@ -1,4 +1,5 @@
-//! Values: what is stored as one, what may be given for one, and the reader that takes tuple components apart.
+//! Values: what is stored as one, what may be given for one, and the reader that takes tuple components
+//! apart.
 
 use std::borrow::Cow;
 
@@ -112,14 +113,15 @@ pub trait Value {
     }
 }
 
-/// What may be given where a value of type `V` is wanted: the same as [`AsKey`](crate::types::AsKey) takes for keys.
+/// What may be given where a value of type `V` is wanted: the same as [`AsKey`](crate::types::AsKey) takes
+/// for keys.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be given for a value of type `{V}`",
     label = "not a value of type `{V}`"
 )]
 pub trait AsValue<V: Value> {
-    /// The encoded value: an array where the width is fixed, a slice where the bytes are there already, a [`Buffer`]
-    /// otherwise.
+    /// The encoded value: an array where the width is fixed, a slice where the bytes are there already, a
+    /// [`Buffer`] otherwise.
     type Bytes<'a>: AsRef<[u8]>
     where
         Self: 'a;
@@ -129,8 +131,8 @@ pub trait AsValue<V: Value> {
 
     /// Appends the value as a component of a tuple, array or `Option`, `last` if the value ends with it.
     ///
-    /// The provided method appends the encoding; if `V` has no fixed width and this is not the last component,
-    /// the length goes before it.
+    /// The provided method appends the encoding; if `V` has no fixed width and this is not the last
+    /// component, the length goes before it.
     #[inline]
     fn append_value(&self, to: &mut Buffer, last: bool) {
         to.push_value(self.value_bytes().as_ref(), last || V::WIDTH.is_some());

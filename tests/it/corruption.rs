@@ -1,7 +1,8 @@
-//! Goal: whatever is damaged in a file, reading it gives what was stored or `Error::Corrupted`, the whole-file check
-//! names the page and the fault, and nothing panics.
-//! Method: a file with every kind of page, which are found by decoding it here as docs/FORMAT.md says; copies that are
-//! damaged on purpose (each kind of page: a flipped bit, zeros, another page of its kind), and at random places.
+//! Goal: whatever is damaged in a file, reading it gives what was stored or `Error::Corrupted`, the
+//! whole-file check names the page and the fault, and nothing panics.
+//! Method: a file with every kind of page, which are found by decoding it here as docs/FORMAT.md says; copies
+//! that are damaged on purpose (each kind of page: a flipped bit, zeros, another page of its kind), and at
+//! random places.
 //!
 //! The one exception is documented: a value above 1 MiB is verified by the check alone.
 
@@ -236,8 +237,8 @@ fn assert_reported(report: &CheckReport, pages: &[u64], what: &str) {
     assert!(!fault.what.is_empty() && fault.to_string().contains("page"), "{fault}");
 }
 
-/// Runs `damage` on copies opened for reading and for writing: everything is right or `Corrupted`, the check reports
-/// one of `pages`. Whether anything was noticed while reading.
+/// Runs `damage` on copies opened for reading and for writing: everything is right or `Corrupted`, the check
+/// reports one of `pages`. Whether anything was noticed while reading.
 fn suffers(sound: &Sound, what: &str, pages: &[u64], damage: impl Fn(&mut [u8])) -> bool {
     let mut noticed = false;
     for writable in [false, true] {

@@ -59,7 +59,8 @@ pub(super) fn unescape(text: &str) -> Result<Vec<u8>, &'static str> {
     Ok(bytes)
 }
 
-/// The length in bytes of a text that begins with a quote, up to and with the same quote. `None` if it is not closed.
+/// The length in bytes of a text that begins with a quote, up to and with the same quote. `None` if it is not
+/// closed.
 pub(super) fn quoted_len(text: &str) -> Option<usize> {
     let mut bytes = text.bytes().enumerate();
     let (_, quote) = bytes.next()?;

@@ -1,4 +1,5 @@
-//! Keys and values as text, by the names of their types: for tools that know a table only from its catalog record.
+//! Keys and values as text, by the names of their types: for tools that know a table only from its catalog
+//! record.
 //!
 //! | type | text |
 //! |---|---|
@@ -9,12 +10,12 @@
 //! | other arrays, tuples, `Option` | `[1, 2]`, `("a", 1)`, `("a",)`, `()`, `None`, `Some("a")` |
 //! | a type of your own, or anything that contains one | its bytes, escaped |
 //!
-//! Escapes are `\t`, `\n`, `\r`, `\\`, the quote in use, and `\xHH` for a byte. Escaped are control characters,
-//! invisible ones that change how text is shown, and bytes that are not UTF-8. What is printed is read back as
-//! the same bytes.
+//! Escapes are `\t`, `\n`, `\r`, `\\`, the quote in use, and `\xHH` for a byte. Escaped are control
+//! characters, invisible ones that change how text is shown, and bytes that are not UTF-8. What is printed is
+//! read back as the same bytes.
 //!
-//! Names and bytes may come from a damaged file: the depth of types is bounded, and the text is not longer than
-//! a fixed multiple of the bytes and the name.
+//! Names and bytes may come from a damaged file: the depth of types is bounded, and the text is not longer
+//! than a fixed multiple of the bytes and the name.
 
 mod escape;
 mod parse;
@@ -52,7 +53,8 @@ pub fn render_value(type_name: &str, bytes: &[u8]) -> Result<String> {
     render(Side::Value, type_name, bytes)
 }
 
-/// The encoded key that a text stands for, in the form that [`render_key`] gives; spaces between components may vary.
+/// The encoded key that a text stands for, in the form that [`render_key`] gives; spaces between components
+/// may vary.
 ///
 /// # Errors
 ///
@@ -70,8 +72,8 @@ pub fn parse_key(type_name: &str, text: &str) -> Result<Vec<u8>> {
     parse(Side::Key, type_name, text)
 }
 
-/// The encoded value that a text stands for, in the form that [`render_value`] gives; spaces between components
-/// may vary.
+/// The encoded value that a text stands for, in the form that [`render_value`] gives; spaces between
+/// components may vary.
 ///
 /// # Errors
 ///

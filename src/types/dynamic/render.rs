@@ -33,7 +33,8 @@ struct Renderer<'a> {
     reader: Reader<'a>,
     type_name: &'a str,
     out: String,
-    /// How many items may still be written. Items without bytes, as in `[();N]`, would otherwise have no limit.
+    /// How many items may still be written. Items without bytes, as in `[();N]`, would otherwise have no
+    /// limit.
     left: usize,
 }
 

@@ -1,4 +1,5 @@
-//! Which page is what, read from the bytes alone as docs/FORMAT.md says. Believes everything: the file is sound.
+//! Which page is what, read from the bytes alone as docs/FORMAT.md says. Believes everything: the file is
+//! sound.
 
 use std::collections::BTreeSet;
 

@@ -1,4 +1,5 @@
-//! What is no database, or not to be had, is its own clear error: for reading and writing, and for reading only.
+//! What is no database, or not to be had, is its own clear error: for reading and writing, and for reading
+//! only.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
