@@ -12,8 +12,8 @@ use crate::types::{Buffer, TypeName};
 /// The encoding must keep the order of the type: the engine compares bytes.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a type of keys",
-    note = "keys are integers other than usize and isize, floats, bool, char, &str, &[u8], (), Option, arrays and \
-            tuples of these, and types that implement `folio::Key`"
+    note = "keys are integers other than usize and isize, floats, bool, char, &str, &[u8], (), Option, \
+            arrays and tuples of these, and types that implement `folio::Key`"
 )]
 pub trait Key {
     /// What a range yields. It borrows from the page where it can; a page that stores a common prefix once

@@ -9,7 +9,10 @@ macro_rules! scalar {
         $type:ty, $name:literal, $width:expr, not: $reason:literal,
         key: $encode_key:expr, $decode_key:expr,
         value: $encode_value:expr, $decode_value:expr
-        $(, { key { $($key:tt)* } as_key { $($as_key:tt)* } value { $($value:tt)* } as_value { $($as_value:tt)* } })?
+        $(, {
+            key { $($key:tt)* } as_key { $($as_key:tt)* }
+            value { $($value:tt)* } as_value { $($as_value:tt)* }
+        })?
     ) => {
         impl $crate::types::Key for $type {
             type Item<'a> = $type;

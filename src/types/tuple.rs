@@ -17,7 +17,8 @@ macro_rules! tuple {
     ($($stored:ident $given:ident $index:tt,)* ; $last:ident $last_given:ident $last_index:tt) => {
         impl<$($stored: Key,)* $last: Key> Key for ($($stored,)* $last,) {
             type Item<'a> = ($($stored::Item<'a>,)* $last::Item<'a>,);
-            const NAME: TypeName = TypeName { kind: Kind::Tuple { parts: &[$($stored::NAME,)* $last::NAME] } };
+            const NAME: TypeName =
+                TypeName { kind: Kind::Tuple { parts: &[$($stored::NAME,)* $last::NAME] } };
             const WIDTH: Option<usize> = sum(&[$($stored::WIDTH,)* $last::WIDTH]);
 
             #[inline]
@@ -53,7 +54,8 @@ macro_rules! tuple {
         impl<$($stored: Value,)* $last: Value> Value for ($($stored,)* $last,) {
             type Ref<'a> = ($($stored::Ref<'a>,)* $last::Ref<'a>,);
             type Owned = ($($stored::Owned,)* $last::Owned,);
-            const NAME: TypeName = TypeName { kind: Kind::Tuple { parts: &[$($stored::NAME,)* $last::NAME] } };
+            const NAME: TypeName =
+                TypeName { kind: Kind::Tuple { parts: &[$($stored::NAME,)* $last::NAME] } };
             const WIDTH: Option<usize> = sum(&[$($stored::WIDTH,)* $last::WIDTH]);
 
             #[inline]

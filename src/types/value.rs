@@ -47,8 +47,8 @@ use crate::types::{Buffer, TypeName};
 /// ```
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a type of values",
-    note = "values are integers other than usize and isize, floats, bool, char, &str, &[u8], (), Option, arrays and \
-            tuples of these, and types that implement `folio::Value`"
+    note = "values are integers other than usize and isize, floats, bool, char, &str, &[u8], (), Option, \
+            arrays and tuples of these, and types that implement `folio::Value`"
 )]
 pub trait Value {
     /// What a look-up returns, borrowed from the page.

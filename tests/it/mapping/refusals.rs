@@ -41,7 +41,7 @@ fn a_pipe_a_directory_and_a_device_are_named() {
     ] {
         refuses(
             path,
-            |error| matches!(error, Error::NotAFile { path: named, found } if named == path && *found == what),
+            |error| matches!(error, Error::NotAFile { path: at, found } if at == path && *found == what),
         );
         assert!(matches!(create(path), Err(Error::AlreadyExists { .. })));
         let either = open_with(path, Database::options().create(true));
