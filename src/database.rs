@@ -108,15 +108,18 @@ impl Database {
         Ok(Database { pager: open(storage, Some(lock), Config::new(options))? })
     }
 
-    pub(crate) fn open_nameless(options: &OpenOptions, storage: Storage) -> Result<Database> {
+    pub(crate) fn open_nameless(options: &OpenOptions, place: Nameless) -> Result<Database> {
         options.check()?;
+        let storage = match place {
+            Nameless::Memory => Storage::memory()?,
+            Nameless::File => Storage::temporary()?,
+        };
         format(&storage, options.page_size as usize)?;
         Ok(Database { pager: open(storage, None, Config::new(options))? })
     }
 
     /// A database over a storage that is one already, or is empty.
-    #[cfg(any(test, feature = "simulation"))]
-    #[cfg_attr(not(test), expect(dead_code, reason = "the door for the simulation's drivers"))]
+    #[cfg(test)]
     pub(crate) fn over(options: &OpenOptions, storage: Storage) -> Result<Database> {
         if storage.len()? == 0 {
             format(&storage, options.page_size as usize)?;
@@ -164,7 +167,8 @@ impl Database {
     /// Runs `f` in a read transaction.
     ///
     /// # Errors
-    /// As [`begin_read`](Self::begin_read), and what `f` returns; [`Error::aborted`] wraps an error of your own.
+    /// As [`begin_read`](Self::begin_read), and what `f` returns; [`Error::aborted`] wraps an error of your
+    /// own.
     pub fn read<R>(&self, f: impl FnOnce(&ReadTransaction) -> Result<R>) -> Result<R> {
         f(&self.begin_read()?)
     }
@@ -197,8 +201,8 @@ impl Database {
         inspect::stats(&self.pager, self.begin_read()?.snapshot())
     }
 
-    /// Checks the whole file as readers see it: every page is in use once, free or pending, and every page, key,
-    /// count, birth and checksum is what it must be. O(bytes of the file).
+    /// Checks the whole file as readers see it: every page is in use once, free or pending, and every page,
+    /// key, count, birth and checksum is what it must be. O(bytes of the file).
     ///
     /// # Errors
     /// [`Error::Io`]. What is wrong with the content is in the report.
@@ -214,12 +218,13 @@ impl Database {
         inspect::check(&self.pager, self.begin_read()?.snapshot(), progress)
     }
 
-    /// Makes the file smaller: fills pages up, moves them to the beginning, and gives the end back to the file
-    /// system. Works in steps, beside readers and between other write transactions. Pages that a live snapshot
-    /// needs stay where they are.
+    /// Makes the file smaller: fills pages up, moves them to the beginning, and gives the end back to the
+    /// file system. Works in steps, beside readers and between other write transactions. Pages that a live
+    /// snapshot needs stay where they are.
     ///
     /// # Errors
-    /// As [`begin_write`](Self::begin_write) and [`WriteTransaction::commit`]. What was done until then stays.
+    /// As [`begin_write`](Self::begin_write) and [`WriteTransaction::commit`]. What was done until then
+    /// stays.
     pub fn compact(&self) -> Result<CompactReport> {
         self.compact_with(&mut |_| {})
     }
@@ -238,9 +243,9 @@ impl Database {
         Ok(CompactReport { bytes_before, bytes_after: self.pager.storage().len()?, pages_moved, steps })
     }
 
-    /// Closes the database in good order: everything is durable, and opening it again finds nothing to do. Where
-    /// other clones live, it only makes everything durable. Dropping the last handle does the same, but cannot
-    /// say what went wrong.
+    /// Closes the database in good order: everything is durable, and opening it again finds nothing to do.
+    /// Where other clones live, it only makes everything durable. Dropping the last handle does the same, but
+    /// cannot say what went wrong.
     ///
     /// # Errors
     /// [`Error::OutcomeUnknown`]; [`Error::WritingEnded`].
@@ -250,6 +255,15 @@ impl Database {
             Err(shared) => shared.sync_all(),
         }
     }
+}
+
+/// Where a database without a name lies.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Nameless {
+    /// In memory.
+    Memory,
+    /// In the directory for temporary files.
+    File,
 }
 
 /// Creates the file, whole or not at all.
@@ -284,8 +298,8 @@ struct Compaction<'c> {
 }
 
 impl Compaction<'_> {
-    /// Runs `change` on every table, in steps: it gets the table's name and where to begin, and says where to go
-    /// on and how many pages it has changed. How many were in all.
+    /// Runs `change` on every table, in steps: it gets the table's name and where to begin, and says where to
+    /// go on and how many pages it has changed. How many were in all.
     fn each_table(
         &mut self,
         change: impl Fn(&WriteTransaction, &str, &[u8]) -> Result<(Option<Vec<u8>>, u64)>,

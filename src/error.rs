@@ -165,7 +165,8 @@ pub enum Error {
         /// The earlier error.
         reason: String,
     },
-    /// An earlier write or sync failed, and what the disk holds is unknown. Open the database anew to write again.
+    /// An earlier write or sync failed, and what the disk holds is unknown. Open the database anew to write
+    /// again.
     #[error("writing has ended because of an earlier failure ({reason}): open the database anew to write")]
     WritingEnded {
         /// The earlier failure.

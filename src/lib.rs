@@ -82,6 +82,8 @@ mod range;
 mod raw;
 mod storage;
 mod table;
+#[cfg(test)]
+mod tests;
 mod transaction;
 pub mod types;
 

@@ -2,11 +2,10 @@
 
 use std::path::Path;
 
-use crate::database::Database;
+use crate::database::{Database, Nameless};
 #[cfg(doc)]
 use crate::error::Error;
 use crate::error::Result;
-use crate::storage::Storage;
 
 /// When a commit is durable. Every level is atomic: a crash leaves whole commits, never a part of one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
@@ -162,7 +161,7 @@ impl OpenOptions {
     /// # Errors
     /// [`Error::InvalidOption`], [`Error::Io`].
     pub fn in_memory(&self) -> Result<Database> {
-        Database::open_nameless(self, Storage::memory()?)
+        Database::open_nameless(self, Nameless::Memory)
     }
 
     /// A database in a file without a name with these options.
@@ -170,6 +169,6 @@ impl OpenOptions {
     /// # Errors
     /// [`Error::InvalidOption`], [`Error::Io`].
     pub fn temporary(&self) -> Result<Database> {
-        Database::open_nameless(self, Storage::temporary()?)
+        Database::open_nameless(self, Nameless::File)
     }
 }

@@ -13,8 +13,8 @@ use crate::table::{ReadTable, TableDef, TableMut, type_names, type_names_match};
 
 /// A snapshot of the database: what it held when the transaction began, whatever is committed since.
 ///
-/// Waits for nobody and nobody waits for it. What is read borrows from the transaction. As long as it lives, the
-/// pages that it can see are not reused; drop it when it is not needed.
+/// Waits for nobody and nobody waits for it. What is read borrows from the transaction. As long as it lives,
+/// the pages that it can see are not reused; drop it when it is not needed.
 ///
 /// ```
 /// use folio::{Database, Table};
@@ -90,8 +90,8 @@ impl fmt::Debug for ReadTransaction {
     }
 }
 
-/// A transaction that changes the database: all of it becomes visible with [`commit`](Self::commit), or nothing
-/// when it is dropped. There is one at a time.
+/// A transaction that changes the database: all of it becomes visible with [`commit`](Self::commit), or
+/// nothing when it is dropped. There is one at a time.
 ///
 /// `Send`, not `Sync`.
 ///
@@ -189,8 +189,8 @@ impl WriteTransaction {
         self.tables.drop_table(name, Location::caller())
     }
 
-    /// Every table, by name, as this transaction has it; a table that is open now as it was when it was opened.
-    /// O(tables).
+    /// Every table, by name, as this transaction has it; a table that is open now as it was when it was
+    /// opened. O(tables).
     ///
     /// # Errors
     /// [`Error::Corrupted`].
@@ -203,8 +203,8 @@ impl WriteTransaction {
         self.durability = durability;
     }
 
-    /// Whether the sync that makes this commit durable is preceded by one of its pages, so that nothing rests on
-    /// a checksum. Default: what the database was opened with.
+    /// Whether the sync that makes this commit durable is preceded by one of its pages, so that nothing rests
+    /// on a checksum. Default: what the database was opened with.
     pub fn set_two_phase(&mut self, yes: bool) {
         self.two_phase = yes;
     }
@@ -214,18 +214,19 @@ impl WriteTransaction {
         self.id
     }
 
-    /// Makes the changes visible, and durable as [`set_durability`](Self::set_durability) says. Returns when new
-    /// read transactions see them.
+    /// Makes the changes visible, and durable as [`set_durability`](Self::set_durability) says. Returns when
+    /// new read transactions see them.
     ///
     /// # Errors
     /// [`Error::Poisoned`]; [`Error::Io`] where the pages could not be written: nothing is changed, and after
-    /// `ENOSPC` the next transaction may succeed; [`Error::OutcomeUnknown`] if the sync failed: the commit may be
-    /// on the disk or not; [`Error::WritingEnded`].
+    /// `ENOSPC` the next transaction may succeed; [`Error::OutcomeUnknown`] if the sync failed: the commit
+    /// may be on the disk or not; [`Error::WritingEnded`].
     pub fn commit(self) -> Result<CommitInfo> {
         let WriteTransaction { tables, pager, durability, two_phase, .. } = self;
         let page_size = pager.page_size() as u64;
         let buffered = durability == Durability::Buffered;
-        // The writer lock is free from here on: the next transaction begins while this one waits for the disk.
+        // The writer lock is free from here on: the next transaction begins while this one waits for the
+        // disk.
         let (txn, pages, runs, checkpoint_due) = match tables.commit(buffered, two_phase)? {
             Some(done) => (done.root.txn, done.pages, done.runs, done.checkpoint_due),
             None => (pager.newest(), 0, 0, false),

@@ -142,7 +142,8 @@ fn grow_root<P: PagesMut>(pages: &mut P, root: &mut TreeRoot, path: &mut Path) -
     Ok(0)
 }
 
-/// Whether the edit adds at the left or right edge of the whole tree: then keys are probably inserted in order.
+/// Whether the edit adds at the left or right edge of the whole tree: then keys are probably inserted in
+/// order.
 fn edge_of<P: PagesMut>(pages: &P, path: &Path, depth: usize, edit: &Edit<'_, '_>) -> Option<Edge> {
     let len = |frame: &Frame| Page::new(pages.bytes(frame.page)).len();
     let above = path.above(depth);

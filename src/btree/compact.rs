@@ -1,5 +1,5 @@
-//! Making a tree smaller: leaves that are not well filled are laid out anew, and pages that lie far behind are
-//! copied, so that the commit gives them places nearer to the beginning of the file. Both in steps.
+//! Making a tree smaller: leaves that are not well filled are laid out anew, and pages that lie far behind
+//! are copied, so that the commit gives them places nearer to the beginning of the file. Both in steps.
 
 use std::ops::Range;
 
@@ -58,8 +58,8 @@ fn dirty_above<P: PagesMut>(pages: &mut P, root: &mut TreeRoot, slots: &[usize])
     Ok(path)
 }
 
-/// Lays out leaves anew where that saves a page, from the one of key `from` on, until `budget` pages were. The
-/// key to go on from, and how many pages were laid out.
+/// Lays out leaves anew where that saves a page, from the one of key `from` on, until `budget` pages were.
+/// The key to go on from, and how many pages were laid out.
 pub(crate) fn repack<P: PagesMut>(
     pages: &mut P,
     root: &mut TreeRoot,
@@ -148,8 +148,8 @@ fn repack_window<P: PagesMut>(
     Ok(())
 }
 
-/// Copies pages that lie at or behind page `limit`, from the leaf of key `from` on, until there are `budget`. The
-/// key to go on from, and how many pages.
+/// Copies pages that lie at or behind page `limit`, from the leaf of key `from` on, until there are `budget`.
+/// The key to go on from, and how many pages.
 pub(crate) fn relocate<P: PagesMut>(
     pages: &mut P,
     root: &mut TreeRoot,

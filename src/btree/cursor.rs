@@ -244,7 +244,8 @@ impl<'p> Range<'p> {
         Ok(())
     }
 
-    /// When the second end comes into use, counts what lies between the two: from then on it says when to stop.
+    /// When the second end comes into use, counts what lies between the two: from then on it says when to
+    /// stop.
     fn count_between(&mut self) -> Result<()> {
         let (Some(front), Some(back)) = (&self.front, &self.back) else { return Ok(()) };
         self.remaining = Some(back.position().saturating_sub(front.position()));

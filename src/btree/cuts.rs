@@ -74,8 +74,8 @@ impl<'a> Cells<'a> {
 
     /// Where to cut into pages: the ends of the pages, no two neighbours of which would be merged again.
     ///
-    /// Costs are guesses as long as prefixes differ: keys that share a long prefix with their page, but not with
-    /// the whole group, take far less room than they seem to.
+    /// Costs are guesses as long as prefixes differ: keys that share a long prefix with their page, but not
+    /// with the whole group, take far less room than they seem to.
     pub(super) fn cuts(&self, page_size: usize, fill: usize, edge: Option<Edge>) -> Vec<usize> {
         let mut cuts = self.good_cuts(page_size, fill, edge);
         let mut i = 0;
@@ -125,7 +125,8 @@ impl<'a> Cells<'a> {
         cuts
     }
 
-    /// Cuts that fill each page from the left: the fewest pages, for cells too different in size to share evenly.
+    /// Cuts that fill each page from the left: the fewest pages, for cells too different in size to share
+    /// evenly.
     fn greedy_cuts(&self, page_size: usize) -> Vec<usize> {
         let mut cuts = Vec::new();
         let mut from = 0;

@@ -1,4 +1,5 @@
-//! Neighbours that are laid out anew together: their cells, the edit to one of them, and the pages they become.
+//! Neighbours that are laid out anew together: their cells, the edit to one of them, and the pages they
+//! become.
 
 use super::balance::{Edit, merge_children};
 use super::cuts::{Cells, Edge, fill_limit, merge_limit};

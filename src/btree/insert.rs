@@ -81,7 +81,8 @@ fn place<P: PagesMut>(
             let edit = Edit { at, remove: 1, cells: std::slice::from_ref(cell) };
             balance::apply(pages, root, &mut path, depth, &edit, Below { count: 0, flags })?;
             if cell.tail.len() < old_len {
-                // A smaller leaf may fit together with a neighbour now. It did not overflow, so the path stands.
+                // A smaller leaf may fit together with a neighbour now. It did not overflow, so the path
+                // stands.
                 balance::settle_path(pages, root, &path)?;
             }
             Ok(true)

@@ -1,8 +1,8 @@
 //! Keys and order: a B+tree over [`Pages`](crate::pager::Pages). Knows pages, not files.
 //!
 //! # Rules
-//! - Keys ascend by their bytes, in a page and across pages. A separator is greater than every key on its left
-//!   and not greater than any on its right, and as short as that allows.
+//! - Keys ascend by their bytes, in a page and across pages. A separator is greater than every key on its
+//!   left and not greater than any on its right, and as short as that allows.
 //! - A branch cell counts the entries below it, so that `len`, `rank` and `nth` need one path.
 //! - No two neighbours under one parent would fit together into 3/4 of a page. A page that overflows first
 //!   shares with its emptier neighbour; only two full pages become three.
@@ -10,9 +10,9 @@
 //!
 //! # Changing a tree
 //! Every change descends once, makes the pages of its path dirty, and edits the leaf. Where the edit does not
-//! fit, the leaf and a neighbour are laid out anew, and the parent gets an edit of its own: [`balance`] goes up
-//! the path like this, level by level. A change that fails half-way leaves the tree unusable: the caller must
-//! poison the transaction.
+//! fit, the leaf and a neighbour are laid out anew, and the parent gets an edit of its own: [`balance`] goes
+//! up the path like this, level by level. A change that fails half-way leaves the tree unusable: the caller
+//! must poison the transaction.
 
 mod balance;
 mod compact;

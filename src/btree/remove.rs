@@ -97,8 +97,8 @@ fn cut<P: PagesMut>(pages: &mut P, index: usize, bounds: &Bounds<'_>) -> Result<
     Ok(removed)
 }
 
-/// Settles the two children on either side of a cut; `right` is the number of the one behind it. Empty ones go
-/// first: merging wants cells on both sides.
+/// Settles the two children on either side of a cut; `right` is the number of the one behind it. Empty ones
+/// go first: merging wants cells on both sides.
 fn settle_cut<P: PagesMut>(pages: &mut P, index: usize, mut right: usize) -> Result<()> {
     for slot in [Some(right), right.checked_sub(1)].into_iter().flatten() {
         if drop_if_empty(pages, index, slot) && slot < right {

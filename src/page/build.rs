@@ -62,8 +62,8 @@ pub(crate) fn packed_len_of(shared: usize, keyed_count: usize, cost: usize) -> u
     slots_at(prefix_len) + cost - keyed_count * prefix_len
 }
 
-/// Writes a page of `cells`, which fit ([`packed_len`]), into `out`. What lies between slots and cells is left
-/// as it was: [`super::finalize`] clears it.
+/// Writes a page of `cells`, which fit ([`packed_len`]), into `out`. What lies between slots and cells is
+/// left as it was: [`super::finalize`] clears it.
 pub(crate) fn build(out: &mut [u8], level: u8, cells: &[Cell<'_>]) {
     let prefix_len = prefix_of(level, cells);
     let unkeyed = cells.len() - keyed(level, cells).len();
@@ -167,8 +167,8 @@ pub(crate) fn merged_len(left: Page<'_>, right: Page<'_>, separator: &[u8]) -> u
     packed_len_of(prefix, keyed, cost + pulled_down)
 }
 
-/// What [`merged_len`] of a page and a neighbour cannot be less than: a common prefix of both is common to the
-/// first. Of the neighbour, only the header is looked at.
+/// What [`merged_len`] of a page and a neighbour cannot be less than: a common prefix of both is common to
+/// the first. Of the neighbour, only the header is looked at.
 pub(crate) fn merged_len_at_least(page: Page<'_>, neighbour: Page<'_>) -> usize {
     let shared = match (first_keyed(page), last_keyed(page)) {
         (Some(first), Some(last)) => shared_len(&first, &last),

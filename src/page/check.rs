@@ -162,8 +162,8 @@ fn check_reference(expected: &Expected, flags: u64, page: PageId, pages: u64, bi
     Ok(())
 }
 
-/// What the checksum covers and no reader relies on: zeros between slots and cells, and cells side by side. The
-/// whole-file check looks.
+/// What the checksum covers and no reader relies on: zeros between slots and cells, and cells side by side.
+/// The whole-file check looks.
 pub(crate) fn check_unused(bytes: &[u8], id: PageId) -> Result<()> {
     let page = Page::new(bytes);
     let unused = bytes.get(page.slots_end()..page.cells_at()).unwrap_or(&[]);

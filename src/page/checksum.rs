@@ -36,8 +36,8 @@ impl Seed {
 
 /// What a commit record keeps of one page: the CRC over the whole page.
 ///
-/// For a page with a header this is a second pass over bytes that are hot (0.1 us), and it saves recovery from
-/// knowing which pages have one.
+/// For a page with a header this is a second pass over bytes that are hot (0.1 us), and it saves recovery
+/// from knowing which pages have one.
 pub(crate) fn record_sum(seed: Seed, page: &[u8]) -> u32 {
     seed.sum(page)
 }

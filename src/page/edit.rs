@@ -41,7 +41,8 @@ impl<'a> PageMut<'a> {
         has_prefix && page.free_len() + prefix.len() >= super::build::cell_cost(cell)
     }
 
-    /// Inserts `cell` as number `i`: its key has the page's prefix, and there is room for it. O(n) in the cells behind it.
+    /// Inserts `cell` as number `i`: its key has the page's prefix, and there is room for it. O(n) in the
+    /// cells behind it.
     pub(crate) fn insert(&mut self, i: usize, cell: &Cell<'_>, scratch: &mut Vec<u8>) {
         let page = self.view();
         let skip = page.prefix().len();
@@ -75,8 +76,8 @@ impl<'a> PageMut<'a> {
         }
     }
 
-    /// Removes child `i` of a branch. The second child takes the place of a first that goes: the first cell of
-    /// a branch has no separator.
+    /// Removes child `i` of a branch. The second child takes the place of a first that goes: the first cell
+    /// of a branch has no separator.
     pub(crate) fn remove_child(&mut self, i: usize) {
         if i == 0 && self.view().len() > 1 {
             let second = self.view().child(1);
@@ -149,8 +150,8 @@ impl<'a> PageMut<'a> {
     }
 }
 
-/// Makes a leaf or branch page fit for the disk: no holes, zeros where nothing stands, its place, its birth and
-/// its checksum, which is returned.
+/// Makes a leaf or branch page fit for the disk: no holes, zeros where nothing stands, its place, its birth
+/// and its checksum, which is returned.
 pub(crate) fn finalize(bytes: &mut [u8], id: PageId, birth: TxnId, seed: Seed, scratch: &mut Vec<u8>) -> u32 {
     let mut page = PageMut::new(bytes);
     if page.view().dead() > 0 {

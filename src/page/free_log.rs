@@ -135,7 +135,8 @@ impl FreeLogPage {
             }
             records.push(record);
         }
-        // Whoever follows the link knows how many pages the log has: the oldest keeps a link to one that is gone.
+        // Whoever follows the link knows how many pages the log has: the oldest keeps a link to one that is
+        // gone.
         let older = LogLink {
             page: PageId(get_u64(bytes, HEADER_LEN)),
             birth: TxnId(get_u64(bytes, HEADER_LEN + 8)),

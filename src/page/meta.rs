@@ -76,11 +76,6 @@ impl Meta {
         get_u32(encoded, SUM_AT)
     }
 
-    /// Whether the checksum stands where this version keeps it, and is right.
-    pub(crate) fn is_whole(encoded: &[u8]) -> bool {
-        crc32fast::hash(&encoded[..SUM_AT]) == Meta::sum_of(encoded)
-    }
-
     /// Whether `bytes` begin as a meta page does, damaged or not.
     pub(crate) fn has_magic(bytes: &[u8]) -> bool {
         bytes.starts_with(&META_MAGIC)
@@ -92,14 +87,13 @@ impl Meta {
         if bytes.len() < META_LEN || !Meta::has_magic(bytes) {
             return Err(fault("magic of a meta page", "a Folio database".into(), "something else".into()));
         }
-        // Another version may keep its checksum elsewhere.
-        let version = get_u32(bytes, 8);
-        if version != FORMAT_VERSION {
-            return Err(Error::Unsupported { what: "format version", found: u64::from(version) });
-        }
         let (expected, found) = (crc32fast::hash(&bytes[..SUM_AT]), get_u32(bytes, SUM_AT));
         if expected != found {
             return Err(fault("checksum of a meta page", expected.to_string(), found.to_string()));
+        }
+        let version = get_u32(bytes, 8);
+        if version != FORMAT_VERSION {
+            return Err(Error::Unsupported { what: "format version", found: u64::from(version) });
         }
         let incompatible = get_u64(bytes, 16);
         if incompatible != 0 {
@@ -142,8 +136,8 @@ impl Meta {
 /// FORMAT.md, "Head record": the newest commit that no meta page names yet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct HeadRecord {
-    /// The checksum of the durable meta page that the commit builds on, and of the one that was being written; 0
-    /// for none.
+    /// The checksum of the durable meta page that the commit builds on, and of the one that was being
+    /// written; 0 for none.
     pub(crate) base_sums: [u32; 2],
     pub(crate) boot_id: [u8; 16],
     pub(crate) root: Root,

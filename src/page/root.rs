@@ -22,8 +22,8 @@ impl TreeRoot {
         self.child.word & !HAS_OVERFLOW == 0
     }
 
-    /// Flags that have no meaning on disk are cut off, so that none is taken for one of memory; whoever cannot
-    /// rely on a checksum looks at [`is_plausible`](Self::is_plausible) as well.
+    /// Flags that have no meaning on disk are cut off, so that none is taken for one of memory; whoever
+    /// cannot rely on a checksum looks at [`is_plausible`](Self::is_plausible) as well.
     pub(crate) fn decode(bytes: &[u8]) -> TreeRoot {
         let level = bytes.get(24).copied().unwrap_or(0);
         let mut child = Child::decode(bytes);

@@ -4,7 +4,8 @@ use super::root::{TREE_ROOT_LEN, TreeRoot};
 use super::{PageId, get_u16, to_u16};
 use crate::error::{Error, Result};
 
-/// Where the root stands in an encoded record: it is overwritten in place at commit, when page numbers are known.
+/// Where the root stands in an encoded record: it is overwritten in place at commit, when page numbers are
+/// known.
 pub(crate) const TABLE_ROOT_AT: usize = 0;
 const FIXED_LEN: usize = 48;
 /// The only kind of table in version 1: ordered, one value a key. On disk: never renumber.

@@ -101,7 +101,10 @@ proptest! {
     }
 
     #[test]
-    fn a_branch_finds_the_child(separators in prop::collection::btree_set(keys(), 1..40), probes in prop::collection::vec(keys(), 20)) {
+    fn a_branch_finds_the_child(
+        separators in prop::collection::btree_set(keys(), 1..40),
+        probes in prop::collection::vec(keys(), 20),
+    ) {
         let separators: Vec<Vec<u8>> = separators.into_iter().filter(|s| !s.is_empty()).collect();
         let child = |i: usize| Child { word: 40 + i as u64, birth: TxnId(3), count: 1 + i as u64 };
         let fixed: Vec<_> = (0..=separators.len()).map(|i| child(i).encode()).collect();
@@ -122,7 +125,13 @@ proptest! {
     }
 
     #[test]
-    fn any_bytes_are_read_without_a_panic(mut bytes in prop::collection::vec(any::<u8>(), 4096), level in 0u8..3, key in keys(), i in 0usize..300, prefix in 0u8..40) {
+    fn any_bytes_are_read_without_a_panic(
+        mut bytes in prop::collection::vec(any::<u8>(), 4096),
+        level in 0u8..3,
+        key in keys(),
+        i in 0usize..300,
+        prefix in 0u8..40,
+    ) {
         bytes[5] = level;
         (bytes[7], bytes[24], bytes[25]) = (0, prefix, 0);
         let page = Page::new(&bytes);
@@ -151,10 +160,13 @@ proptest! {
     }
 
     #[test]
-    fn free_log_pages_read_back(extents in prop::collection::vec((1u64..1 << 40, 1u64..200_000, 0u64..50, 0u64..50), 0..40)) {
-        let records: Vec<Extent> = extents.iter()
-            .map(|&(start, len, birth, life)| Extent { start, len, birth: TxnId(birth), death: TxnId(birth + life) })
-            .flat_map(Extent::pieces).collect();
+    fn free_log_pages_read_back(
+        extents in prop::collection::vec((1u64..1 << 40, 1u64..200_000, 0u64..50, 0u64..50), 0..40),
+    ) {
+        let extent = |&(start, len, birth, life)| {
+            Extent { start, len, birth: TxnId(birth), death: TxnId(birth + life) }
+        };
+        let records: Vec<Extent> = extents.iter().map(extent).flat_map(Extent::pieces).collect();
         let older = LogLink { page: PageId(3), birth: TxnId(4) };
         let page = FreeLogPage { older, records };
         let mut bytes = vec![0xAA; 4096];

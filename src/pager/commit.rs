@@ -57,8 +57,7 @@ impl<'t> Commit<'t> {
         freed.extend(coalesce(txn.writer.log.freed(&plan, id), &txn.pins));
 
         // Every page may come from an extent of its own, and then takes a record of its own.
-        let own = txn.taken.len() + txn.own_free.len() + txn.writer.log.carried(&plan);
-        let known = records(freed.iter().copied()).len() + still_true(&plan, &txn.writer.space).len() + own;
+        let known = records_known(&txn, &freed, &plan, &Ids::default());
         let log_pages = (known as u64 + pages + 16) / (free_log_capacity(page_size) as u64 - 2) + 1;
         let ids = txn.allocate(pages + log_pages)?;
         Ok(Commit { txn, freed, plan, ids, sealed: Sealed::default() })
@@ -98,8 +97,9 @@ impl<'t> Commit<'t> {
         if page_count < txn.head.root.page_count {
             txn.writer.lowered = Some(root.txn);
         }
-        let pinned = txn.writer.space.held_by(durable) * txn.pager.base.page_size as u64;
-        let checkpoint_due = pinned > txn.pager.config.checkpoint_bytes(root.page_count);
+        let page_size = txn.pager.base.page_size as u64;
+        let pinned = txn.writer.space.held_by(durable) * page_size;
+        let checkpoint_due = pinned > txn.pager.config.checkpoint_bytes(page_count * page_size);
         txn.pager.publish(Head { root, written }, buffered)?;
         txn.finished();
         let (pages, runs) = (txn.written_pages, txn.written_runs);
@@ -111,16 +111,17 @@ impl<'t> Commit<'t> {
     fn write_log(&mut self) -> Result<u64> {
         let Commit { txn, freed, plan, ids, sealed } = self;
         let capacity = free_log_capacity(txn.pager.base.page_size);
-        let taken: Vec<Extent> = txn.taken.iter().map(|(start, len)| Extent::used(*start, *len)).collect();
-        // An upper bound: what is left of the numbers becomes free again below.
-        let said =
-            still_true(plan, &txn.writer.space).len() + freed.len() + txn.own_free.len() + ids.len() + 2;
-        let long = records(freed.iter().copied()).len() + records(taken.iter().copied()).len();
-        let count = (txn.writer.log.carried(plan) + said + long + 8).div_ceil(capacity);
-        let pages: Vec<PageId> = (0..count).map(|_| ids.next_page(txn)).collect::<Result<_>>()?;
+        let known = records_known(txn, freed, plan, ids);
+        let mut pages: Vec<PageId> = Vec::new();
+        // Where the numbers are used up, each further page is a record more.
+        while pages.len() * capacity < known + pages.len() {
+            pages.push(ids.next_page(txn)?);
+        }
         let rest = std::mem::take(ids);
         txn.give_back(rest.finish());
 
+        // From here on nothing is taken any more.
+        let taken: Vec<Extent> = txn.taken.iter().map(|(start, len)| Extent::used(*start, *len)).collect();
         let unused: Vec<Extent> = txn.own_free.iter().map(|(start, len)| Extent::free(start, len)).collect();
         let pins = std::mem::take(&mut txn.pins);
         unused.iter().for_each(|extent| txn.writer.space.add_free(extent.start, extent.len));
@@ -129,12 +130,28 @@ impl<'t> Commit<'t> {
         let (page_count, cut_off) = trim(txn);
 
         let said = still_true(plan, &txn.writer.space);
-        let all = taken.into_iter().chain(unused).chain(freed.iter().copied()).chain(said).chain(cut_off);
+        let new = taken.into_iter().chain(unused).chain(freed.iter().copied()).chain(cut_off);
+        let mut all = records(new);
+        txn.writer.log.earn(all.len());
+        all.extend(records(said));
         let (id, seed, page_size) = (txn.id(), txn.pager.base.seed, txn.pager.base.page_size);
-        let pages = txn.writer.log.write(plan, records(all), &pages, id, seed, page_size);
+        let pages = txn.writer.log.write(plan, all, &pages, id, seed, page_size);
         sealed.pages.extend(pages);
         Ok(page_count)
     }
+}
+
+/// How many records a commit writes at most, as far as it has taken pages. What it frees and what it does not need
+/// after all is said twice where a page that is taken out of the log said something of the same place.
+fn records_known(txn: &Txn, freed: &[Extent], plan: &LogPlan, ids: &Ids) -> usize {
+    let count = |extents: &mut dyn Iterator<Item = Extent>| extents.map(|e| e.records()).sum::<usize>();
+    let taken = count(&mut txn.taken.iter().map(|(start, len)| Extent::used(*start, *len)));
+    let unused =
+        count(&mut txn.own_free.iter().chain(ids.iter()).map(|(start, len)| Extent::free(start, len)));
+    let freed = count(&mut freed.iter().copied());
+    let said = count(&mut still_true(plan, &txn.writer.space).into_iter());
+    // And one for the end of the file.
+    txn.writer.log.carried(plan) + said + taken + 2 * (unused + freed) + 1
 }
 
 /// Lowers the page count by what is free at the end, if that is worth it; the record that takes it back.

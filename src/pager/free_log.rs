@@ -1,9 +1,10 @@
 //! The free-space log: how free and pending pages are kept across commits.
 //!
-//! Every commit adds records of what it took and freed to the newest page, which is written anew, or in further
-//! pages. Nothing else is written, however much is free. So that the log does not grow for ever, a commit also
-//! takes some of the oldest pages out: what they say of pages that are still free is said again at the newest
-//! end. Later records win, so replaying the log from its oldest page gives the free space of its root.
+//! Every commit adds records of what it took and freed to the newest page, which is written anew, or in
+//! further pages. Nothing else is written, however much is free. So that the log does not grow for ever, a
+//! commit also takes some of the oldest pages out: what they say of pages that are still free is said again
+//! at the newest end. Later records win, so replaying the log from its oldest page gives the free space of
+//! its root.
 //!
 //! Saving the free space is no loop: the pages of the log are counted before page numbers are given out, with
 //! room for the worst case, and what is left over is free again in the same commit.
@@ -21,8 +22,9 @@ pub(super) struct FreeLog {
     pages: VecDeque<LogLink>,
     /// What the newest page says.
     newest: Vec<Extent>,
-    /// How many old records may be looked at for those that were added: two for each. Then the log has no more
-    /// than twice the records that it needs, and no commit does more than its share.
+    /// How many old records may be looked at for what was added: two for each record, and for each that a page has
+    /// room for and never gets. What is said again does not count, so no commit does more than its share; and as
+    /// less than half of a log that is too long is current, the log never outruns its cleaning.
     credit: usize,
 }
 
@@ -78,7 +80,9 @@ impl FreeLog {
         let new_pages = records / capacity + 1;
         // Twice what the extents need: then a page is at least half current when it is taken out.
         let enough = 2 * (extents / capacity + 1) + 4;
-        self.credit += 2 * records;
+        if !rewrites_newest && !self.pages.is_empty() {
+            self.earn(capacity - self.newest.len());
+        }
         let surplus = (self.pages.len() + new_pages).saturating_sub(enough);
         let retired = match renew {
             true => self.pages.len(),
@@ -105,7 +109,12 @@ impl FreeLog {
         if plan.rewrites_newest { self.newest.len() } else { 0 }
     }
 
-    /// Follows `plan`: puts `records` into pages `ids`, as many as they need, and encodes them.
+    /// A commit adds so many records that say something new.
+    pub(super) fn earn(&mut self, records: usize) {
+        self.credit += 2 * records;
+    }
+
+    /// Follows `plan`: puts `records` into pages `ids`, which have room for them, and encodes them.
     pub(super) fn write(
         &mut self,
         plan: &LogPlan,
@@ -115,6 +124,7 @@ impl FreeLog {
         seed: Seed,
         page_size: usize,
     ) -> Vec<(u64, Box<[u8]>)> {
+        let capacity = free_log_capacity(page_size);
         self.pages.drain(..plan.retired);
         let mut all = Vec::new();
         if plan.rewrites_newest {
@@ -124,7 +134,7 @@ impl FreeLog {
         all.extend(records);
         let mut older = self.pages.back().copied().unwrap_or_default();
         let mut written = Vec::with_capacity(ids.len());
-        let mut chunks = all.chunks(free_log_capacity(page_size));
+        let mut chunks = all.chunks(capacity);
         for id in ids {
             let records = chunks.next().unwrap_or(&[]).to_vec();
             let page = FreeLogPage { older, records };
@@ -136,6 +146,7 @@ impl FreeLog {
             self.newest = page.records;
         }
         assert!(chunks.next().is_none(), "the pages of the log were counted with all records");
+        self.earn(ids.len().saturating_sub(1) * capacity - (all.len() - self.newest.len()));
         written
     }
 
@@ -193,7 +204,8 @@ mod tests {
     use super::*;
 
     proptest! {
-        /// Goal: the last record that covers a page says what it is. Method: random records against a page map.
+        /// Goal: the last record that covers a page says what it is. Method: random records against a page
+        /// map.
         #[test]
         fn later_records_win(records in prop::collection::vec((1u64..60, 1u64..20, 0u8..3, 1u64..9), 0..40)) {
             let mut model = BTreeMap::new();

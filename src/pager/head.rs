@@ -14,8 +14,8 @@ pub(super) struct Written {
 #[derive(Debug)]
 pub(crate) struct Head {
     pub(crate) root: Root,
-    /// The pages that are live in the root and were written since some durable root, ascending; none when they are
-    /// too many to be verified at opening, or not known.
+    /// The pages that are live in the root and were written since some durable root, ascending; none when
+    /// they are too many to be verified at opening, or not known.
     pub(super) written: Option<Vec<Written>>,
 }
 
@@ -25,8 +25,8 @@ impl Head {
         Head { root, written: Some(Vec::new()) }
     }
 
-    /// The pages of the commit that follows: those of this one that are not durable yet and that it does not free,
-    /// and its own.
+    /// The pages of the commit that follows: those of this one that are not durable yet and that it does not
+    /// free, and its own.
     pub(super) fn written_by_next(
         &self,
         durable: TxnId,
@@ -48,8 +48,8 @@ impl Head {
         Some(written)
     }
 
-    /// What a meta page of this root, written while `durable` is the durable root, says of its pages. None when
-    /// they must be synced before the meta page is written.
+    /// What a meta page of this root, written while `durable` is the durable root, says of its pages. None
+    /// when they must be synced before the meta page is written.
     pub(super) fn record(&self, durable: TxnId) -> Option<CommitRecord> {
         let written = self.written.as_ref()?;
         let mut runs: Vec<RecordRun> = Vec::new();

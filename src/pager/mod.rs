@@ -6,8 +6,8 @@
 //! - `heads`: which commit is the head, what readers get, and the head record. Held for moments.
 //! - `view`: the current mapping. Held for moments.
 //!
-//! Locks are taken in this order: writer, leader, heads, view. A commit gives the writer lock back before it waits
-//! for the leader's, so that the next transaction begins while the disk works.
+//! Locks are taken in this order: writer, leader, heads, view. A commit gives the writer lock back before it
+//! waits for the leader's, so that the next transaction begins while the disk works.
 
 mod checked;
 mod commit;
@@ -83,10 +83,9 @@ impl Config {
         self.reserve.unwrap_or_else(|| len.saturating_mul(8).max(RESERVE_MIN))
     }
 
-    /// Bytes that buffered commits may pin in a file of `page_count` pages before they are synced.
-    fn checkpoint_bytes(&self, page_count: u64) -> u64 {
-        // Pages are at least 4 KiB: an eighth of the file is at least 512 bytes a page.
-        self.checkpoint_after.unwrap_or_else(|| (page_count * 512).max(64 << 20))
+    /// Bytes that buffered commits may pin in a file of `len` bytes before they are synced.
+    fn checkpoint_bytes(&self, len: u64) -> u64 {
+        self.checkpoint_after.unwrap_or_else(|| (len / 8).max(64 << 20))
     }
 
     /// Pages that a file with so many live ones may have before fragments are used.
@@ -121,8 +120,8 @@ pub(crate) struct Pager {
 }
 
 impl Pager {
-    /// Begins a read transaction: pins the visible root. Now and then it looks whether somebody has cut the file:
-    /// reading behind its end would be a signal.
+    /// Begins a read transaction: pins the visible root. Now and then it looks whether somebody has cut the
+    /// file: reading behind its end would be a signal.
     pub(crate) fn begin_read(&self) -> Result<ReadSnapshot> {
         let now = coarse_ms();
         // Relaxed: that two threads look at once does no harm.
@@ -139,7 +138,7 @@ impl Pager {
         self.check_len()?;
         let head = self.head();
         self.cut_file(&mut writer, &head)?;
-        // The snapshots of the transaction's tables use the current mapping: it has room for the head.
+        // The transaction reads the head through the current mapping, which nobody may have looked behind yet.
         self.view(head.root.page_count)?;
         Ok(Txn::new(Arc::clone(self), writer))
     }
@@ -191,23 +190,30 @@ impl Pager {
         if current.capacity() >= pages {
             return Ok(current);
         }
+        // Before the lock: this takes that on the heads.
+        self.check_len()?;
         let mut view = self.view.write();
         if view.capacity() < pages {
-            self.check_len()?;
             *view = Arc::new(map(&self.base, &self.config)?);
         }
         Ok(Arc::clone(&view))
     }
 
-    /// The file holds the pages of the head: else somebody else has cut it.
+    /// The file holds the pages that readers see: else somebody else has cut it.
     fn check_len(&self) -> Result<()> {
-        let expected = self.head().root.page_count * self.base.page_size as u64;
-        let found = self.base.storage.len()?;
-        if found < expected {
-            let path = self.base.storage.path().to_owned();
-            return Err(Error::Truncated { path, expected, found });
+        loop {
+            let root = self.base.shared.visible();
+            let expected = root.page_count * self.base.page_size as u64;
+            let found = self.base.storage.len()?;
+            if found >= expected {
+                return Ok(());
+            }
+            // The writer may have cut it between the two looks; then readers see a shorter root by now.
+            if self.base.shared.visible().txn == root.txn {
+                let path = self.base.storage.path().to_owned();
+                return Err(Error::Truncated { path, expected, found });
+            }
         }
-        Ok(())
     }
 
     /// Whether writing is still possible.

@@ -30,8 +30,8 @@ pub(crate) trait Pages: Sync {
 /// Where a tree changes its pages: on copies on the heap, named by an index that stands in the parent's cell
 /// with [`crate::page::DIRTY`] set.
 pub(crate) trait PagesMut: Pages + Sized {
-    /// Copies the page that `child` names to the heap and frees the page; the copy's index. A child that is on
-    /// the heap already stays there.
+    /// Copies the page that `child` names to the heap and frees the page; the copy's index. A child that is
+    /// on the heap already stays there.
     fn dirty(&mut self, child: &Child, level: u8) -> Result<usize>;
 
     /// A heap page.

@@ -2,11 +2,12 @@
 //!
 //! 1. Read both meta pages. A file that has neither is not ours, or not whole.
 //! 2. After a clean close the newer one is the state, and nothing needs to be looked at.
-//! 3. Else drop the file's pages from the system's memory, where that may hold what the disk does not, and take
-//!    the newest meta page whose commit record verifies. The record's pages are read with `pread`: an error of the
-//!    disk is an error and no reason to fall back.
+//! 3. Else drop the file's pages from the system's memory, where that may hold what the disk does not, and
+//!    take the newest meta page whose commit record verifies. The record's pages are read with `pread`: an
+//!    error of the disk is an error and no reason to fall back.
 //! 4. Write what was adopted again, byte for byte, and sync, before anything is shown.
-//! 5. A head record that builds on that meta page is adopted if every page younger than the durable root verifies;
+//! 5. A meta page that is torn, or names what is not there, is replaced: by one with a higher ceiling.
+//! 6. A head record that builds on that meta page is adopted if every page younger than the durable root verifies;
 //!    then it is made durable.
 
 use std::sync::atomic::AtomicU64;
@@ -91,7 +92,9 @@ pub(crate) fn open(storage: Storage, lock: Option<Lock>, config: Config) -> Resu
         storage.drop_cache();
         slots = read_metas(&storage)?;
     }
+    let whole = slots.len();
     let adopted = adopt(&storage, slots, &mut recovered)?;
+    let spare_is_bad = !clean && (whole < META_AT.len() || recovered.fell_back);
     check_len(&storage, &adopted.meta)?;
     let written_again = if !clean && writable { write_again(&storage, &adopted) } else { Ok(()) };
     let head = if clean { None } else { newer_head(&storage, &adopted, &mut recovered)? };
@@ -140,6 +143,8 @@ pub(crate) fn open(storage: Storage, lock: Option<Lock>, config: Config) -> Resu
         pager.end_writing(&error);
     } else if head.is_some() && can_write {
         pager.sync_all()?;
+    } else if spare_is_bad && can_write {
+        pager.rewrite_spare();
     }
     Ok(pager)
 }
@@ -172,23 +177,20 @@ fn read_metas(storage: &Storage) -> Result<Vec<Slot>> {
         // The page size is not known before a meta page is: the number is right for the smallest.
         match Meta::decode(&bytes, page::page_at(at, 4096)) {
             Ok(meta) => found.push(Slot { slot, bytes, meta }),
-            Err(error) => faults.push((error, Meta::is_whole(&bytes))),
+            Err(error) => faults.push(error),
         }
     }
     if !ours {
         return Err(not_ours("it does not begin as one"));
     }
-    // A meta page of a newer version: whoever wrote it knows more than we do. Beside a sound one of this version it
-    // counts if it is whole; else its version is damage.
-    let newer = faults.iter().position(|(fault, whole)| {
-        matches!(fault, Error::Unsupported { .. }) && (*whole || found.is_empty())
-    });
+    // A meta page that is whole and of a newer version: whoever wrote it knows more than we do.
+    let newer = faults.iter().position(|fault| matches!(fault, Error::Unsupported { .. }));
     match (newer, found.is_empty()) {
-        (Some(i), _) => return Err(faults.swap_remove(i).0),
+        (Some(i), _) => return Err(faults.swap_remove(i)),
         (None, true) => {
             let expected = META_AT[1] + META_LEN as u64;
             let cut = Error::Truncated { path: storage.path().to_owned(), expected, found: len };
-            return Err(if len < expected { cut } else { faults.swap_remove(0).0 });
+            return Err(if len < expected { cut } else { faults.swap_remove(0) });
         }
         (None, false) => {}
     }
@@ -259,8 +261,8 @@ fn check_len(storage: &Storage, meta: &Meta) -> Result<()> {
     Ok(())
 }
 
-/// After a failed sync the system's memory may hold what the disk does not, and call it clean: only writing makes
-/// it durable.
+/// After a failed sync the system's memory may hold what the disk does not, and call it clean: only writing
+/// makes it durable.
 fn write_again(storage: &Storage, adopted: &Slot) -> Result<()> {
     let page_size = adopted.meta.page_size as usize;
     for run in &adopted.meta.record.runs {
@@ -290,12 +292,17 @@ fn newer_head(storage: &Storage, adopted: &Slot, recovered: &mut Recovered) -> R
         return Ok(None);
     }
     let seed = Seed::of(&adopted.meta.database_id);
-    let mut walk = Walk { storage, page_size, seed, durable: adopted.meta.root.txn, root, pages: 0 };
+    let durable = adopted.meta.root.txn;
+    let mut walk = Walk { storage, page_size, seed, durable, root, pages: 0, runs: Vec::new() };
     let verified = walk.everything();
     recovered.pages_verified += walk.pages;
     match verified {
         Ok(()) => {
             recovered.head_adopted = true;
+            if storage.access() == Access::ReadWrite {
+                // As with a record's pages: the sync that follows makes durable only what is written.
+                walk.write_again()?;
+            }
             Ok(Some(root))
         }
         Err(Error::Corrupted { .. } | Error::Unsupported { .. }) => Ok(None),
@@ -311,9 +318,19 @@ struct Walk<'s> {
     durable: TxnId,
     root: Root,
     pages: u64,
+    /// What was read: first page and how many.
+    runs: Vec<(PageId, u64)>,
 }
 
 impl Walk<'_> {
+    fn write_again(&self) -> Result<()> {
+        for (id, pages) in &self.runs {
+            let bytes = read(self.storage, id.0, *pages, self.page_size)?;
+            self.storage.write_at(&[&bytes], id.0 * self.page_size as u64)?;
+        }
+        Ok(())
+    }
+
     fn everything(&mut self) -> Result<()> {
         let root = self.root;
         self.tree(&root.catalog, true)?;
@@ -331,6 +348,7 @@ impl Walk<'_> {
 
     fn read(&mut self, id: PageId, pages: u64) -> Result<Vec<u8>> {
         self.pages += pages;
+        self.runs.push((id, pages));
         if id.0.saturating_add(pages) > self.root.page_count || self.pages > self.root.page_count {
             return Err(Error::corrupted(
                 id.0,

@@ -1,16 +1,16 @@
-//! What readers and writers tell each other: roots and the reader table. Nothing but numbers in atomic words, so
-//! that it can lie in memory that several processes share.
+//! What readers and writers tell each other: roots and the reader table. Nothing but numbers in atomic words,
+//! so that it can lie in memory that several processes share.
 //!
 //! # The protocol
-//! A reader loads the visible root, publishes its transaction in a slot, fences, and looks whether that root is
-//! still the visible one; if not, it starts again. A writer that is about to reuse pages reads the pinned roots in
-//! this order: captured, durable, head, visible, fence, slots. A leader whose sync has ended sets durable, then
-//! visible, then clears its capture.
+//! A reader loads the visible root, publishes its transaction in a slot, fences, and looks whether that root
+//! is still the visible one; if not, it starts again. A writer that is about to reuse pages reads the pinned
+//! roots in this order: captured, durable, head, visible, fence, slots. A leader whose sync has ended sets
+//! durable, then visible, then clears its capture.
 //!
 //! So every root that can be read after the scan was seen by it: a reader's root was visible when the reader
 //! looked again, which is after it published; if the scan saw the slot empty, the look came after the scan's
-//! fence, and what was visible then was in the scan or is younger. The orders are those of `fence(SeqCst)`: the
-//! loads and stores themselves carry nothing.
+//! fence, and what was visible then was in the scan or is younger. The orders are those of `fence(SeqCst)`:
+//! the loads and stores themselves carry nothing.
 
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering, fence};
@@ -70,8 +70,8 @@ impl RootCell {
     }
 }
 
-/// One reader: the transaction whose snapshot it reads. A cache line each, so that readers do not disturb each
-/// other.
+/// One reader: the transaction whose snapshot it reads. A cache line each, so that readers do not disturb
+/// each other.
 #[derive(Debug)]
 #[repr(align(64))]
 struct Slot(AtomicU64);
@@ -112,7 +112,8 @@ impl Shared {
         let (mut root, mut sequence) = self.visible.load();
         let index = self.claim(root.txn);
         loop {
-            // The slot is published before the visible root is looked at again; pairs with the fence in `pins`.
+            // The slot is published before the visible root is looked at again; pairs with the fence in
+            // `pins`.
             fence(Ordering::SeqCst);
             if self.visible.sequence.load(Ordering::Relaxed) == sequence {
                 return (root, index);

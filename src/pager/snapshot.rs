@@ -1,22 +1,22 @@
 //! Reading through the mapping: a root, and the pages that it leads to.
 //!
-//! The one place that makes slices of the mapping. That this is sound rests on two rules kept elsewhere: a page
-//! that a pinned root needs is never written (`space.rs`: reclamation is a matter of memory safety), and the file
-//! is never cut below a pinned root's page count (`writer.rs`).
+//! The one place that makes slices of the mapping. That this is sound rests on two rules kept elsewhere: a
+//! page that a pinned root needs is never written (`space.rs`: reclamation is a matter of memory safety), and
+//! the file is never cut below a pinned root's page count (`writer.rs`).
 
 #![expect(unsafe_code, reason = "the only maker of slices of the mapping: docs/ARCHITECTURE.md, Safety")]
 
 use std::sync::Arc;
 
 use super::Pages;
-use super::checked::Checked;
+use super::checked::{Checked, Role};
 use super::shared::{Shared, SlotIndex};
 use crate::error::{Error, Result};
-use crate::page::{self, Child, Expected, OverflowRef, Page, PageId, Root, Seed, index, run_pages};
+use crate::page::{self, Child, Expected, OverflowRef, Page, PageId, Root, Seed, TxnId, index, run_pages};
 use crate::storage::{Lock, Mapping, Storage};
 
-/// A value that is longer is checked by the whole-file check alone: 1 MiB takes 25 us when its bytes are hot, 150
-/// when they are not.
+/// A value that is longer is checked by the whole-file check alone: 1 MiB takes 25 us when its bytes are hot,
+/// 150 when they are not.
 const CHECKED_VALUE_MAX: u32 = 1 << 20;
 
 /// What an open database is as long as anything of it is in use: the file, its lock, and who reads it.
@@ -52,12 +52,12 @@ impl View {
     /// The bytes of `pages` pages from `id` on.
     ///
     /// # Safety
-    /// The pages belong to a root that is pinned while the slice lives, or were written by the caller's own write
-    /// transaction; and they are below that root's page count.
+    /// The pages belong to a root that is pinned while the slice lives, or were written by the caller's own
+    /// write transaction; and they are below that root's page count.
     unsafe fn bytes(&self, id: PageId, pages: u64) -> &[u8] {
         let size = self.base.page_size;
-        // SAFETY: the pages are below the page count of a pinned root, and the file is not cut there; nobody writes
-        // pages of a pinned root: the contract of this function.
+        // SAFETY: the pages are below the page count of a pinned root, and the file is not cut there; nobody
+        // writes pages of a pinned root: the contract of this function.
         unsafe { self.mapping.bytes(id.0 * size as u64, index(pages) * size) }
     }
 }
@@ -67,7 +67,8 @@ impl View {
 pub(crate) struct Snapshot {
     pub(super) view: Arc<View>,
     pub(super) root: Root,
-    /// Pages that may be referred to: those below the root's end, and in a write transaction those that it wrote.
+    /// Pages that may be referred to: those below the root's end, and in a write transaction those that it
+    /// wrote.
     pub(super) end: u64,
 }
 
@@ -78,10 +79,11 @@ impl Snapshot {
         Snapshot { end: root.page_count.min(view.capacity()), view, root }
     }
 
-    /// The pages of the head, for the one who holds the writer lock: as long as that is held, nobody moves the head
-    /// on, and the head is pinned.
+    /// The pages of the head, for the one who holds the writer lock: as long as that is held, nobody moves
+    /// the head on, and the head is pinned.
     pub(super) fn of_head(view: Arc<View>, root: Root) -> Snapshot {
-        // SAFETY: the head is pinned while the writer lock is held, which callers do; the file holds its pages.
+        // SAFETY: the head is pinned while the writer lock is held, which callers do; the file holds its
+        // pages.
         unsafe { Snapshot::new(view, root) }
     }
 
@@ -95,13 +97,23 @@ impl Snapshot {
         &self.root
     }
 
-    /// The pages from `id` on, if they are there.
-    fn pages(&self, id: PageId, pages: u64) -> Result<&[u8]> {
-        if id.0 == 0 || pages == 0 || id.0.checked_add(pages).is_none_or(|end| end > self.end) {
+    /// The end of the pages that something born at `birth` can lie in: only what the write transaction itself
+    /// has written can lie behind the root's.
+    #[inline]
+    fn end_of(&self, birth: TxnId) -> u64 {
+        if birth > self.root.txn { self.end } else { self.end.min(self.root.page_count) }
+    }
+
+    /// The pages from `id` on, born at `birth`, if they are there.
+    #[inline]
+    fn pages(&self, id: PageId, pages: u64, birth: TxnId) -> Result<&[u8]> {
+        let end = self.end_of(birth);
+        if id.0 == 0 || pages == 0 || id.0.checked_add(pages).is_none_or(|last| last > end) {
             let found = format!("{pages} pages from {id}");
-            return Err(Error::corrupted(id.0, "page reference", format!("below {}", self.end), found));
+            return Err(Error::corrupted(id.0, "page reference", format!("below {end}"), found));
         }
-        // SAFETY: the root is pinned and the pages are below its end: the contract of `new` and the line above.
+        // SAFETY: the root is pinned and the pages are below its end: the contract of `new` and the line
+        // above.
         Ok(unsafe { self.view.bytes(id, pages) })
     }
 
@@ -109,14 +121,14 @@ impl Snapshot {
     fn check_page(&self, bytes: &[u8], child: &Child, level: u8) -> Result<()> {
         let (id, birth, count) = (child.page(), child.birth, child.count);
         let seed = self.view.base.seed;
-        page::check(bytes, &Expected { id, birth, level, count, page_count: self.end, seed })?;
-        self.view.checked.set(id, birth);
+        page::check(bytes, &Expected { id, birth, level, count, page_count: self.end_of(birth), seed })?;
+        self.view.checked.set(id, birth, Role::Tree(level));
         Ok(())
     }
 
     fn run_bytes(&self, run: &OverflowRef) -> Result<&[u8]> {
         let pages = run_pages(u64::from(run.len), self.page_size());
-        Ok(self.pages(run.page(), pages)?.get(..run.len as usize).unwrap_or(&[]))
+        Ok(self.pages(run.page(), pages, run.birth)?.get(..run.len as usize).unwrap_or(&[]))
     }
 
     fn check_run(&self, bytes: &[u8], run: &OverflowRef) -> Result<()> {
@@ -124,7 +136,7 @@ impl Snapshot {
         if sum != run.sum {
             return Err(Error::corrupted(run.page().0, "checksum of a value", run.sum, sum));
         }
-        self.view.checked.set(run.page(), run.birth);
+        self.view.checked.set(run.page(), run.birth, Role::Run);
         Ok(())
     }
 
@@ -135,7 +147,7 @@ impl Snapshot {
 
     /// The bytes of a page of another kind than the tree's, unchecked.
     pub(super) fn raw(&self, id: PageId) -> Result<&[u8]> {
-        self.pages(id, 1)
+        self.pages(id, 1, self.root.txn)
     }
 }
 
@@ -146,22 +158,22 @@ impl Pages for Snapshot {
 
     #[inline]
     fn page(&self, child: &Child, level: u8) -> Result<Page<'_>> {
-        let bytes = self.pages(child.page(), 1)?;
-        if !self.view.checked.is(child.page(), child.birth) {
+        let bytes = self.pages(child.page(), 1, child.birth)?;
+        if !self.view.checked.is(child.page(), child.birth, Role::Tree(level)) {
             self.check_page(bytes, child, level)?;
         }
         Ok(Page::new(bytes))
     }
 
     fn recheck(&self, child: &Child, level: u8) -> Result<Page<'_>> {
-        let bytes = self.pages(child.page(), 1)?;
+        let bytes = self.pages(child.page(), 1, child.birth)?;
         self.check_page(bytes, child, level)?;
         Ok(Page::new(bytes))
     }
 
     fn run(&self, run: &OverflowRef) -> Result<&[u8]> {
         let bytes = self.run_bytes(run)?;
-        if run.len <= CHECKED_VALUE_MAX && !self.view.checked.is(run.page(), run.birth) {
+        if run.len <= CHECKED_VALUE_MAX && !self.view.checked.is(run.page(), run.birth, Role::Run) {
             self.check_run(bytes, run)?;
         }
         Ok(bytes)
@@ -193,8 +205,8 @@ impl ReadSnapshot {
         let (root, slot) = base.shared.begin_read();
         match view(root.page_count) {
             Ok(view) => {
-                // SAFETY: the slot pins the root until `drop`, which ends the snapshot first; the file held the
-                // root's pages when it became visible and is not cut below a pinned root.
+                // SAFETY: the slot pins the root until `drop`, which ends the snapshot first; the file held
+                // the root's pages when it became visible and is not cut below a pinned root.
                 let snapshot = unsafe { Snapshot::new(view, root) };
                 Ok(ReadSnapshot { snapshot, slot })
             }

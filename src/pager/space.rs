@@ -1,12 +1,12 @@
 //! Which pages may be written: free ones, and pending ones with the snapshots that need them.
 //!
 //! A page is needed by the roots from its birth on and before its death. It is reusable when none of them is
-//! pinned, whatever older or younger roots are: a forgotten reader pins what its own snapshot can see and nothing
-//! else. **This is what makes slices of the mapping sound.**
+//! pinned, whatever older or younger roots are: a forgotten reader pins what its own snapshot can see and
+//! nothing else. **This is what makes slices of the mapping sound.**
 //!
-//! A pending extent hangs on one of the pinned roots that need it, the oldest (its *holder*), and is looked at
-//! again when that one is gone. New pins cannot need it: a root can become pinned after a scan only if it was in
-//! the scan or is younger than every death.
+//! A pending extent hangs on one of the pinned roots that need it, the oldest (its *holder*), and is looked
+//! at again when that one is gone. New pins cannot need it: a root can become pinned after a scan only if it
+//! was in the scan or is younger than every death.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -198,8 +198,8 @@ mod tests {
     use super::*;
 
     proptest! {
-        /// Goal: pages are free exactly when no pinned root needs them. Method: extents with random lives, pins
-        /// that only go or are younger, against the definition.
+        /// Goal: pages are free exactly when no pinned root needs them. Method: extents with random lives,
+        /// pins that only go or are younger, against the definition.
         #[test]
         fn pages_are_free_when_no_pinned_root_needs_them(
             lives in prop::collection::vec((0u64..30, 1u64..20, 1u64..5), 1..60),
@@ -220,7 +220,8 @@ mod tests {
                 space.release(&list(&pins));
             }
             space.release(&[]);
-            prop_assert_eq!((space.pending_pages(), space.free_pages()), (0, extents.iter().map(|e| e.len).sum()));
+            let all: u64 = extents.iter().map(|e| e.len).sum();
+            prop_assert_eq!((space.pending_pages(), space.free_pages()), (0, all));
         }
     }
 

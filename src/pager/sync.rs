@@ -1,8 +1,8 @@
 //! What makes commits durable: one meta page and one sync for all that are waiting.
 //!
-//! A commit whose level asks for it waits for the leader's lock. Whoever gets it makes the newest head durable,
-//! and with it every commit before; the others find that done. Meanwhile the next transaction runs: it builds on
-//! the head, which is pinned.
+//! A commit whose level asks for it waits for the leader's lock. Whoever gets it makes the newest head
+//! durable, and with it every commit before; the others find that done. Meanwhile the next transaction runs:
+//! it builds on the head, which is pinned.
 
 use std::sync::Arc;
 
@@ -51,16 +51,18 @@ impl Pager {
         self.base.shared.visible().txn >= txn
     }
 
-    /// The head's pages, for the writer: nobody else moves the head, so it stays pinned as long as that has the
-    /// writer lock.
+    /// The head's pages, for the writer: nobody else moves the head, so it stays pinned as long as that has
+    /// the writer lock.
     pub(super) fn snapshot_of_head(&self, head: &Head) -> Snapshot {
         Snapshot::of_head(Arc::clone(&self.view.read()), head.root)
     }
 
-    /// Makes `head` the newest commit. A buffered one is visible at once if its predecessor is, and survives the
-    /// end of the process through the head record; an immediate one becomes visible when it is durable.
+    /// Makes `head` the newest commit. A buffered one is visible at once if its predecessor is, and survives
+    /// the end of the process through the head record; an immediate one becomes visible when it is durable.
     pub(super) fn publish(&self, head: Head, buffered: bool) -> Result<()> {
         let mut heads = self.heads.lock();
+        // A transaction may have begun before a sync failed.
+        self.check_writable()?;
         let visible = buffered && self.base.shared.visible().txn == heads.head.root.txn;
         if visible {
             self.write_head_record(&mut heads, &head.root)?;
@@ -78,8 +80,8 @@ impl Pager {
         written.inspect_err(|error| self.end_writing(error))
     }
 
-    /// Waits until transaction `txn` is durable, or makes it so, together with every commit before it and those
-    /// that have been made since.
+    /// Waits until transaction `txn` is durable, or makes it so, together with every commit before it and
+    /// those that have been made since.
     pub(crate) fn sync_to(&self, txn: TxnId) -> Result<()> {
         // 1. One leader at a time. Whoever waited here may find its work done.
         let mut leader = self.leader.lock();
@@ -87,7 +89,9 @@ impl Pager {
         if durable >= txn {
             return Ok(());
         }
-        self.check_writable()?;
+        // The sync of somebody else has failed: perhaps it would have covered this commit, and perhaps it did.
+        self.check_writable()
+            .map_err(|source| Error::OutcomeUnknown { txn: txn.0, source: Box::new(source) })?;
         // 2. Capture the head; from here on its root is pinned. In one step, so that no scan can miss both.
         let head = {
             let heads = self.heads.lock();
@@ -100,7 +104,8 @@ impl Pager {
         if record.is_none() {
             self.sync(&head.root).map_err(|error| self.unknown(head.root.txn, error))?;
         }
-        // 4. The meta page of the captured root, into the slot that does not hold the durable one, and the sync.
+        // 4. The meta page of the captured root, into the slot that does not hold the durable one, and the
+        //    sync.
         let meta = Meta {
             root: head.root,
             record: record.unwrap_or_default(),
@@ -127,7 +132,9 @@ impl Pager {
 
     /// Writes `meta`, with the next sequence number, into the spare slot, and syncs.
     fn write_meta(&self, leader: &mut Leader, meta: Meta) -> Result<()> {
-        let meta = Meta { sequence: leader.meta.sequence + 1, ..meta };
+        let sequence = leader.meta.sequence.checked_add(1);
+        let sequence = sequence.ok_or(Error::Full { what: "the meta pages are numbered up to 2^64" })?;
+        let meta = Meta { sequence, ..meta };
         let slot = 1 - leader.slot;
         let bytes = meta.encode();
         {
@@ -168,13 +175,23 @@ impl Pager {
             return Ok(());
         }
         let mut leader = self.leader.lock();
-        let ceiling = id.0 + CEILING_STEP;
+        let ceiling = id.0.checked_add(CEILING_STEP);
+        let ceiling = ceiling.ok_or(Error::Full { what: "transactions are numbered up to 2^64" })?;
         // The durable root is synced: there is nothing to verify behind it.
         let record = CommitRecord::default();
         let meta = Meta { ceiling, record, clean: false, boot_id: self.boot_id, ..leader.meta.clone() };
         self.write_meta(&mut leader, meta).inspect_err(|error| self.end_writing(error))?;
         writer.ceiling = ceiling;
         Ok(())
+    }
+
+    /// Writes a good meta page over a bad one, with a higher ceiling. If it fails, writing has ended, and the durable
+    /// meta page is where it was.
+    pub(super) fn rewrite_spare(&self) {
+        let mut writer = self.writer.lock();
+        let id = TxnId(writer.next_id);
+        // The failure is remembered, and the next write transaction tells of it.
+        let _ = self.raise_ceiling(id, &mut writer);
     }
 
     /// Ends in good order: everything is synced, the file is cut to its pages, and a meta page says that nothing

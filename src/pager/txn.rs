@@ -1,6 +1,6 @@
 //! What the tables of one write transaction share: the writer lock, and the pages it was given.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 
@@ -25,7 +25,8 @@ pub(crate) struct Txn {
     id: TxnId,
     /// The roots that were pinned when the transaction began; ascending.
     pub(super) pins: Vec<TxnId>,
-    /// Whether a page may have been written: then the id is used up, and the space in memory is not the head's.
+    /// Whether a page may have been written: then the id is used up, and the space in memory is not the
+    /// head's.
     started: bool,
     pub(super) placement: Placement,
     /// Taken from what the free-space log calls free.
@@ -34,10 +35,11 @@ pub(crate) struct Txn {
     pub(super) own_free: Extents,
     /// Pages of the file, with those that the transaction has added.
     pub(super) end: u64,
-    /// Pages that the transaction frees, as far as it is known: with more than it takes, it may use the reserve.
+    /// Pages that the transaction frees, as far as it is known: with more than it takes, it may use the
+    /// reserve.
     pub(super) frees: u64,
     /// The checksums of what was written, for the commit record; none when there is too much.
-    pub(super) sums: Option<Vec<(u64, u32)>>,
+    pub(super) sums: Option<BTreeMap<u64, u32>>,
     pub(super) written_pages: u64,
     pub(super) written_runs: u64,
     heap_bytes: Arc<AtomicUsize>,
@@ -58,7 +60,7 @@ impl Txn {
             own_free: Extents::default(),
             end: head.root.page_count,
             frees: 0,
-            sums: Some(Vec::new()),
+            sums: Some(BTreeMap::new()),
             written_pages: 0,
             written_runs: 0,
             heap_bytes: Arc::default(),
@@ -113,6 +115,12 @@ impl Txn {
     /// Pages that this transaction alone has used and freed again.
     pub(super) fn give_back(&mut self, extents: impl IntoIterator<Item = Extent>) {
         for extent in extents {
+            // What is free again may be overwritten while this commit is the newest durable one.
+            if let Some(sums) = &mut self.sums {
+                for page in extent.start..extent.end() {
+                    sums.remove(&page);
+                }
+            }
             self.own_free.add(extent.start, extent.len);
         }
     }
@@ -214,8 +222,8 @@ impl Txn {
         Ok(())
     }
 
-    /// After all writes: the file is as long as its pages are many. Pages at its end that were given out and not
-    /// used after all may never have been written.
+    /// After all writes: the file is as long as its pages are many. Pages at its end that were given out and
+    /// not used after all may never have been written.
     pub(super) fn fill_end(&mut self, page_count: u64) -> Result<()> {
         let page_size = self.page_size() as u64;
         let len = self.pager.base.storage.len()?;
@@ -253,7 +261,7 @@ impl Txn {
                 Some(bytes) => record_sum(seed, bytes),
                 None => record_sum(seed, &[&value[from..], padding].concat()),
             };
-            sums.push((start + page, sum));
+            sums.insert(start + page, sum);
         }
     }
 
@@ -290,7 +298,8 @@ impl Txn {
         Ok(())
     }
 
-    /// Writes what outgrew the memory; what is needed to read it there. Such a transaction has no commit record.
+    /// Writes what outgrew the memory; what is needed to read it there. Such a transaction has no commit
+    /// record.
     pub(super) fn spill(&mut self, sealed: &mut Sealed) -> Result<(Arc<View>, u64)> {
         self.sums = None;
         self.write(sealed)?;
@@ -368,9 +377,9 @@ impl Ids {
         Ok(PageId(start))
     }
 
-    /// How many runs are left.
-    pub(super) fn len(&self) -> usize {
-        self.runs.len()
+    /// The runs that are left.
+    pub(super) fn iter(&self) -> impl Iterator<Item = (u64, u64)> {
+        self.runs.iter().copied()
     }
 
     /// What is left.

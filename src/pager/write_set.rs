@@ -1,8 +1,8 @@
 //! The pages that a write transaction changes of one tree: copies on the heap, without page numbers.
 //!
-//! The parent's cell names a copy by its index here, so that finding it takes no look-up. Page numbers are given
-//! out when the whole is sealed, at commit or when the transaction outgrows its memory: then their number is
-//! known, and they lie in long runs in the order of keys.
+//! The parent's cell names a copy by its index here, so that finding it takes no look-up. Page numbers are
+//! given out when the whole is sealed, at commit or when the transaction outgrows its memory: then their
+//! number is known, and they lie in long runs in the order of keys.
 //!
 //! Each tree has a write set of its own, so that what is read from one table stays where it is while another
 //! changes.
@@ -21,8 +21,8 @@ use crate::page::{
     TxnId, index, run_pages,
 };
 
-/// A value of so many bytes gets its place in the file when it is inserted, and is written there from the caller's
-/// buffer.
+/// A value of so many bytes gets its place in the file when it is inserted, and is written there from the
+/// caller's buffer.
 const WRITTEN_AT_ONCE: usize = 64 << 10;
 /// Buffers that are kept for reuse.
 const SPARE_MAX: usize = 64;
@@ -157,7 +157,8 @@ impl WriteSet {
 
     /// Writes all but the root to its final place if the transaction has outgrown its memory.
     ///
-    /// A page that changes again afterwards is copied again, and its place is free for this transaction at once.
+    /// A page that changes again afterwards is copied again, and its place is free for this transaction at
+    /// once.
     #[inline]
     pub(crate) fn spill_if_needed(&mut self, root: &mut TreeRoot) -> Result<()> {
         // Relaxed: one thread has the transaction.

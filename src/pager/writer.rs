@@ -61,8 +61,8 @@ impl Writer {
         pages.max(self.file_pages + self.growth_step(page_size))
     }
 
-    /// Makes the file at least `pages` long, with blocks behind all of it, unless it is longer than a step: such
-    /// pages are written at once by whoever asks.
+    /// Makes the file at least `pages` long, with blocks behind all of it, unless it is longer than a step:
+    /// such pages are written at once by whoever asks.
     pub(super) fn ensure_file(&mut self, pager: &Pager, pages: u64) -> Result<()> {
         if pages <= self.file_pages {
             return Ok(());
@@ -156,8 +156,8 @@ impl Pager {
         }
     }
 
-    /// Cuts the file behind its last page when nobody can look there any more: every pinned root is at or after
-    /// the durable commit that lowered the page count.
+    /// Cuts the file behind its last page when nobody can look there any more: every pinned root is at or
+    /// after the durable commit that lowered the page count.
     pub(super) fn cut_file(&self, writer: &mut Writer, head: &Head) -> Result<()> {
         if writer.lowered.is_none() || !self.can_cut(writer) {
             return Ok(());

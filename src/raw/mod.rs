@@ -17,8 +17,8 @@ pub(crate) use open::{OpenTables, TableState};
 pub use read::RawTable;
 pub use write::RawTableMut;
 
-/// A key and its value, as bytes. The key is put together where its page stores a common prefix once; the value
-/// is where it is in the file.
+/// A key and its value, as bytes. The key is put together where its page stores a common prefix once; the
+/// value is where it is in the file.
 pub type RawEntry<'a> = (Cow<'a, [u8]>, &'a [u8]);
 
 /// A range of keys, as bytes.

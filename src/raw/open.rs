@@ -1,7 +1,7 @@
 //! The tables of a write transaction: who has which open, and the catalog they go back to.
 //!
-//! An open table's state moves into its handle and comes back when that is dropped. So what is read through one
-//! handle borrows from it alone, and another table can change meanwhile.
+//! An open table's state moves into its handle and comes back when that is dropped. So what is read through
+//! one handle borrows from it alone, and another table can change meanwhile.
 
 use std::cell::{Cell, RefCell};
 use std::panic::Location;
@@ -30,14 +30,20 @@ pub(crate) struct TableState {
 #[derive(Debug)]
 enum Place {
     Here(Box<TableState>),
-    Open { name: String, at: &'static Location<'static> },
+    Open {
+        name: String,
+        at: &'static Location<'static>,
+    },
+    /// The table was dropped. The place stays: open handles know theirs by its number.
+    Dropped,
 }
 
 impl Place {
-    fn name(&self) -> &str {
+    fn is_of(&self, table: &str) -> bool {
         match self {
-            Place::Here(state) => &state.name,
-            Place::Open { name, .. } => name,
+            Place::Here(state) => state.name == table,
+            Place::Open { name, .. } => name == table,
+            Place::Dropped => false,
         }
     }
 }
@@ -107,7 +113,7 @@ impl OpenTables {
     ) -> Result<(usize, Box<TableState>)> {
         self.check()?;
         let mut places = self.places.borrow_mut();
-        let known = places.iter().position(|place| place.name() == name);
+        let known = places.iter().position(|place| place.is_of(name));
         let index = match known {
             Some(index) => index,
             None => {
@@ -122,7 +128,7 @@ impl OpenTables {
         }
         match std::mem::replace(place, Place::Open { name: name.to_owned(), at }) {
             Place::Here(state) => Ok((index, state)),
-            Place::Open { .. } => unreachable!("looked at above"),
+            Place::Open { .. } | Place::Dropped => unreachable!("looked at above"),
         }
     }
 
@@ -162,7 +168,7 @@ impl OpenTables {
             .and_then(|_| catalog::remove(&mut catalog.set, &mut catalog.root, name));
         catalog.changed.set(true);
         catalog.dropped.push(state.set);
-        self.places.borrow_mut().remove(index);
+        self.places.borrow_mut()[index] = Place::Dropped;
         dropped.inspect_err(|error| self.poison(error))?;
         Ok(true)
     }
@@ -204,6 +210,7 @@ impl OpenTables {
             .into_iter()
             .filter_map(|place| match place {
                 Place::Here(state) => state.changed.then_some(state),
+                Place::Dropped => None,
                 Place::Open { .. } => unreachable!("handles borrow the transaction"),
             })
             .collect();

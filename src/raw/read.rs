@@ -6,10 +6,11 @@ use crate::error::Result;
 use crate::page::{TableRecord, TreeRoot};
 use crate::pager::Snapshot;
 
-/// A table in a read transaction, as bytes. What it returns borrows from the transaction, not from this handle.
+/// A table in a read transaction, as bytes. What it returns borrows from the transaction, not from this
+/// handle.
 ///
-/// Every method that returns a `Result` can fail with [`Error::Corrupted`](crate::Error::Corrupted) where a page
-/// that it touches for the first time is damaged.
+/// Every method that returns a `Result` can fail with [`Error::Corrupted`](crate::Error::Corrupted) where a
+/// page that it touches for the first time is damaged.
 #[derive(Debug, Clone)]
 pub struct RawTable<'tx> {
     pages: &'tx Snapshot,
@@ -115,8 +116,8 @@ impl<'tx> RawTable<'tx> {
         Ok(RawRange { inner: btree::Range::new(self.pages, &self.root, &range) })
     }
 
-    /// Keys that cut the entries into `parts` of about the same number, ascending: at most `parts - 1` of them.
-    /// O(parts log n).
+    /// Keys that cut the entries into `parts` of about the same number, ascending: at most `parts - 1` of
+    /// them. O(parts log n).
     ///
     /// # Errors
     /// [`Error::Corrupted`](crate::Error::Corrupted).

@@ -6,8 +6,8 @@ use super::{OpenTables, RawBounds, RawEntry, RawRange, TableState};
 use crate::btree;
 use crate::error::Result;
 
-/// A table in a write transaction, as bytes. What it returns borrows from this handle: changing the table ends
-/// such a borrow, changing another does not.
+/// A table in a write transaction, as bytes. What it returns borrows from this handle: changing the table
+/// ends such a borrow, changing another does not.
 ///
 /// An error in the middle of a change poisons the transaction: then it can only be dropped. Too long a key or
 /// value is no such error.
@@ -127,8 +127,8 @@ impl<'tx> RawTableMut<'tx> {
         Ok(RawRange { inner: btree::Range::new(&self.state().set, &self.state().root, &range) })
     }
 
-    /// Keys that cut the entries into `parts` of about the same number, ascending: at most `parts - 1` of them.
-    /// O(parts log n).
+    /// Keys that cut the entries into `parts` of about the same number, ascending: at most `parts - 1` of
+    /// them. O(parts log n).
     ///
     /// # Errors
     /// [`Error::Corrupted`](crate::Error::Corrupted).
@@ -139,10 +139,10 @@ impl<'tx> RawTableMut<'tx> {
     /// Inserts an entry or replaces the value of its key; whether it replaced one. O(log n).
     ///
     /// # Errors
-    /// [`Error::KeyTooLong`](crate::Error::KeyTooLong) and [`Error::ValueTooLong`](crate::Error::ValueTooLong),
-    /// which change nothing; [`Error::Poisoned`](crate::Error::Poisoned);
-    /// [`Error::Corrupted`](crate::Error::Corrupted) and [`Error::Io`](crate::Error::Io), which poison the
-    /// transaction.
+    /// [`Error::KeyTooLong`](crate::Error::KeyTooLong) and
+    /// [`Error::ValueTooLong`](crate::Error::ValueTooLong), which change nothing;
+    /// [`Error::Poisoned`](crate::Error::Poisoned); [`Error::Corrupted`](crate::Error::Corrupted) and
+    /// [`Error::Io`](crate::Error::Io), which poison the transaction.
     #[inline]
     pub fn insert(&mut self, key: &[u8], value: &[u8]) -> Result<bool> {
         btree::check_lengths(self.tables.page_size(), key, value)?;
@@ -186,8 +186,8 @@ impl<'tx> RawTableMut<'tx> {
         Ok(old)
     }
 
-    /// Removes the entries of a range; how many there were. O(log n) and a look at the branches above what goes:
-    /// leaves inside the range are not read, unless they refer to values outside them.
+    /// Removes the entries of a range; how many there were. O(log n) and a look at the branches above what
+    /// goes: leaves inside the range are not read, unless they refer to values outside them.
     ///
     /// # Errors
     /// As [`insert`](Self::insert).
@@ -207,8 +207,8 @@ impl<'tx> RawTableMut<'tx> {
         self.remove_range((Bound::Unbounded, Bound::Unbounded))
     }
 
-    /// Lays leaves that are not well filled out anew, from the key `from` on, until `budget` pages have changed;
-    /// the key to go on from.
+    /// Lays leaves that are not well filled out anew, from the key `from` on, until `budget` pages have
+    /// changed; the key to go on from.
     pub(crate) fn repack(&mut self, from: &[u8], budget: usize) -> Result<(Option<Vec<u8>>, u64)> {
         self.change(|state| {
             let (next, moved) = btree::repack(&mut state.set, &mut state.root, from, budget)?;
@@ -217,8 +217,8 @@ impl<'tx> RawTableMut<'tx> {
         })
     }
 
-    /// Copies pages that lie at or behind page `limit`, from the key `from` on, until there are `budget`; the key
-    /// to go on from, and how many.
+    /// Copies pages that lie at or behind page `limit`, from the key `from` on, until there are `budget`; the
+    /// key to go on from, and how many.
     pub(crate) fn relocate(
         &mut self,
         from: &[u8],

@@ -1,8 +1,8 @@
 //! Files as such: opening and creating them, and writing to them completely.
 //!
 //! - Relies on `sys` for the calls that std lacks, and on `probe` so that a test can record and fail them.
-//! - Guarantees that what it opens is a regular file, that opening never waits for the other end of a pipe, that a
-//!   new file appears under its name whole or not at all, and that a write is complete or an error.
+//! - Guarantees that what it opens is a regular file, that opening never waits for the other end of a pipe,
+//!   that a new file appears under its name whole or not at all, and that a write is complete or an error.
 
 use std::fs::{self, File, FileType, OpenOptions};
 use std::io::{self, ErrorKind, IoSlice};
@@ -16,12 +16,13 @@ use crate::storage::Access;
 use crate::storage::probe::{Call, Probe};
 use crate::storage::sys;
 
-/// The most bytes of one `pwritev`. The kernel keeps the file's other writers out for as long as one call takes, and
-/// the cost of the call itself no longer shows: 0.5 us per 4 KiB from 64 KiB upwards.
+/// The most bytes of one `pwritev`. The kernel keeps the file's other writers out for as long as one call
+/// takes, and the cost of the call itself no longer shows: 0.5 us per 4 KiB from 64 KiB upwards.
 pub(super) const WRITE_BYTES_MAX: usize = 1 << 20;
 
-/// The size and alignment of the writes that make a file grow. The page cache keeps a file in units as large as the
-/// writes that first filled it, and later writes of 4 KiB cost 1.9 us in small units, 5 us in units of megabytes.
+/// The size and alignment of the writes that make a file grow. The page cache keeps a file in units as large
+/// as the writes that first filled it, and later writes of 4 KiB cost 1.9 us in small units, 5 us in units of
+/// megabytes.
 pub(super) const ZEROS: usize = 64 << 10;
 
 /// Opens an existing regular file, and nothing else.
@@ -82,7 +83,8 @@ impl NewFile {
         if path.as_os_str().as_bytes().ends_with(b"/") || path.file_name().is_none() {
             return Err(Error::io("open", path, io::Error::from_raw_os_error(libc::EISDIR)));
         }
-        // The rename at the end decides. This only spares the work, and asks no right to write of who has none.
+        // The rename at the end decides. This only spares the work, and asks no right to write of who has
+        // none.
         if fs::symlink_metadata(path).is_ok() {
             return Err(Error::AlreadyExists { path: path.to_owned() });
         }

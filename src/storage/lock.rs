@@ -1,9 +1,10 @@
 //! The lock on a whole file, which other processes and other opens of the file in this process respect.
 //!
-//! - Relies on fs2, which is `flock(2)`: the lock belongs to the open file, not to the process, so it excludes two
-//!   opens in one process as well, and closing some other descriptor of the file does not lose it.
-//! - Guarantees that whoever holds a [`Lock`] is alone with it, or among readers only; the kernel lets go of it when
-//!   the process dies.
+//! - Relies on fs2, which is `flock(2)`: the lock belongs to the open file, not to the process, so it
+//!   excludes two opens in one process as well, and closing some other descriptor of the file does not lose
+//!   it.
+//! - Guarantees that whoever holds a [`Lock`] is alone with it, or among readers only; the kernel lets go of
+//!   it when the process dies.
 
 use std::fs::File;
 use std::io;
@@ -19,8 +20,8 @@ pub(super) enum Mode {
 
 /// An open file together with whether its lock is held through it.
 ///
-/// `flock` knows one lock per open file: asking twice converts the first, and the first to let go lets go for both.
-/// `held` makes the second ask fail instead.
+/// `flock` knows one lock per open file: asking twice converts the first, and the first to let go lets go for
+/// both. `held` makes the second ask fail instead.
 #[derive(Debug)]
 pub(super) struct Lockable {
     pub(super) file: File,
@@ -31,7 +32,8 @@ pub(super) struct Lockable {
 #[derive(Debug)]
 pub(crate) struct Lock {
     target: Arc<Lockable>,
-    /// The process that took it. A forked child has the same open file: it must not unlock what the parent holds.
+    /// The process that took it. A forked child has the same open file: it must not unlock what the parent
+    /// holds.
     process: u32,
 }
 

@@ -1,9 +1,9 @@
 //! The read-only mapping of a file, which lives as long as anything reads from it.
 //!
-//! - Relies on memmap2. Address space may be reserved far beyond the end of the file: pages become readable through
-//!   the same mapping when the file grows, whoever makes it grow, and no slice ever moves.
-//! - Guarantees that no slice leaves the reservation. That a slice lies inside the file, and that nobody writes
-//!   under it, is the caller's promise: [`Mapping::bytes`].
+//! - Relies on memmap2. Address space may be reserved far beyond the end of the file: pages become readable
+//!   through the same mapping when the file grows, whoever makes it grow, and no slice ever moves.
+//! - Guarantees that no slice leaves the reservation. That a slice lies inside the file, and that nobody
+//!   writes under it, is the caller's promise: [`Mapping::bytes`].
 //! - The mapping is `PROT_READ`: a stray write through it faults instead of changing the file.
 
 #![expect(unsafe_code, reason = "slices of a mapping outlive what the compiler can see")]
@@ -44,13 +44,14 @@ pub(crate) struct Mapping {
 pub(super) struct Source {
     /// The number that the [`Storage`](super::Storage) has in this process.
     pub(super) storage: u64,
-    /// `msync` returns 0 and does nothing over a mapping made from a descriptor that is open for reading only.
+    /// `msync` returns 0 and does nothing over a mapping made from a descriptor that is open for reading
+    /// only.
     pub(super) writable: bool,
 }
 
 impl Mapping {
-    /// Maps `reserve` bytes, or as many as `file_len` if that is more. Where the system refuses that much address
-    /// space, half of it, and so on down to twice the file.
+    /// Maps `reserve` bytes, or as many as `file_len` if that is more. Where the system refuses that much
+    /// address space, half of it, and so on down to twice the file.
     pub(super) fn new(file: &File, source: Source, reserve: u64, file_len: u64) -> io::Result<Mapping> {
         let mut len = whole_pages(reserve.max(file_len));
         let least = whole_pages(file_len.saturating_mul(2)).min(len);
@@ -71,7 +72,8 @@ impl Mapping {
     /// The bytes `[offset, offset + len)`.
     ///
     /// # Safety
-    /// - The whole range lies below the end of the file for as long as the slice lives: reading beyond it is `SIGBUS`.
+    /// - The whole range lies below the end of the file for as long as the slice lives: reading beyond it is
+    ///   `SIGBUS`.
     /// - Nobody, in this process or another, writes these bytes while the slice lives.
     ///
     /// # Panics
@@ -80,13 +82,13 @@ impl Mapping {
         let start = self.checked_start(offset, len);
         // SAFETY: `start` and the `len` bytes behind it are inside the mapping: checked in the line above.
         let first = unsafe { self.raw.as_ptr().add(start) };
-        // SAFETY: the bytes are mapped, readable and in the file, they do not change, and the slice borrows the
-        // mapping: the contract of this function and the line above.
+        // SAFETY: the bytes are mapped, readable and in the file, they do not change, and the slice borrows
+        // the mapping: the contract of this function and the line above.
         unsafe { slice::from_raw_parts(first, len) }
     }
 
-    /// Tells the system how `range` will be read. A part of it beyond the mapping is ignored, and so are errors:
-    /// nothing is wrong if the system does not take advice.
+    /// Tells the system how `range` will be read. A part of it beyond the mapping is ignored, and so are
+    /// errors: nothing is wrong if the system does not take advice.
     pub(crate) fn advise(&self, advice: Advice, range: Range<u64>) {
         let page = sys::page_size();
         let start = range.start / page * page;
@@ -154,8 +156,8 @@ impl Advice {
     }
 }
 
-/// Rounds up to whole pages of the system, of which there is at least one. What is too large for an address stays
-/// too large: the largest multiple that is none.
+/// Rounds up to whole pages of the system, of which there is at least one. What is too large for an address
+/// stays too large: the largest multiple that is none.
 pub(super) fn whole_pages(len: u64) -> u64 {
     let page = sys::page_size();
     len.max(1).checked_next_multiple_of(page).unwrap_or(u64::MAX / page * page)

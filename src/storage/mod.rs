@@ -1,8 +1,9 @@
 //! Bytes in a file, mapped for reading: what a page is, nobody here knows.
 //!
 //! - Relies on a local file system whose page cache is shared by `pwrite` and mappings, as Linux's are.
-//! - Guarantees that every failed call is an error with its `errno`, the name of the call and of the file; that a write
-//!   which returned is complete; that no call is made twice after it failed (signals before anything happened aside).
+//! - Guarantees that every failed call is an error with its `errno`, the name of the call and of the file;
+//!   that a write which returned is complete; that no call is made twice after it failed (signals before
+//!   anything happened aside).
 //! - Writes go through the descriptor, never through the mapping: so a full disk is an error, not a signal.
 //! - Unsafe code stands in `map` (slices of the mapping) and `sys` (system calls), nowhere else.
 
@@ -67,8 +68,9 @@ impl Storage {
     /// Opens an existing regular file.
     ///
     /// # Errors
-    /// [`Error::NotFound`]; [`Error::NotAFile`] for a directory, a pipe, a device or a socket; [`Error::Io`] for
-    /// everything else (`EACCES`, `EROFS`, `EMFILE`, `ETXTBSY`, ...). Never waits for the other end of a pipe.
+    /// [`Error::NotFound`]; [`Error::NotAFile`] for a directory, a pipe, a device or a socket; [`Error::Io`]
+    /// for everything else (`EACCES`, `EROFS`, `EMFILE`, `ETXTBSY`, ...). Never waits for the other end of a
+    /// pipe.
     pub(crate) fn open(path: &Path, access: Access) -> Result<Storage> {
         let file = file::open(path, access)?;
         Ok(Storage::new(file, path.to_owned(), access, false, Probe::default()))
@@ -76,15 +78,15 @@ impl Storage {
 
     /// Creates `path` whole or not at all: `fill` writes the content before the file has its name.
     ///
-    /// The file is made in the directory of `path` as `.folio-new-<process id>-<number>`, filled, synced, renamed
-    /// without replacing anything, and the directory is synced. A crash leaves the whole file, or at most one of the
-    /// temporary name, which may be removed when no process is creating. An error or a panic leaves neither. Errors
-    /// of `fill` name `path` already. The mode is 0644 less the umask.
+    /// The file is made in the directory of `path` as `.folio-new-<process id>-<number>`, filled, synced,
+    /// renamed without replacing anything, and the directory is synced. A crash leaves the whole file, or at
+    /// most one of the temporary name, which may be removed when no process is creating. An error or a panic
+    /// leaves neither. Errors of `fill` name `path` already. The mode is 0644 less the umask.
     ///
     /// # Errors
-    /// [`Error::AlreadyExists`] if there is anything of that name, a dangling link included, also when it appeared
-    /// while `fill` ran. What `fill` returned. [`Error::Io`]; only if that is the sync of the directory has the
-    /// file its name nevertheless, and a crash may take that back.
+    /// [`Error::AlreadyExists`] if there is anything of that name, a dangling link included, also when it
+    /// appeared while `fill` ran. What `fill` returned. [`Error::Io`]; only if that is the sync of the
+    /// directory has the file its name nevertheless, and a crash may take that back.
     pub(crate) fn create(path: &Path, fill: impl FnOnce(&Storage) -> Result<()>) -> Result<Storage> {
         let (new, file) = file::NewFile::beside(path)?;
         let storage = Storage::new(file, path.to_owned(), Access::ReadWrite, false, Probe::default());
@@ -93,12 +95,14 @@ impl Storage {
         Ok(storage)
     }
 
-    /// A file in memory, without a name. Where the system has no such thing: [`temporary`](Storage::temporary).
+    /// A file in memory, without a name. Where the system has no such thing:
+    /// [`temporary`](Storage::temporary).
     pub(crate) fn memory() -> Result<Storage> {
         Ok(Storage::new(file::memory()?, MEMORY.into(), Access::ReadWrite, true, Probe::default()))
     }
 
-    /// A file without a name in the directory for temporary files; it ends with its last descriptor and mapping.
+    /// A file without a name in the directory for temporary files; it ends with its last descriptor and
+    /// mapping.
     pub(crate) fn temporary() -> Result<Storage> {
         Ok(Storage::new(file::temporary()?, TEMPORARY.into(), Access::ReadWrite, true, Probe::default()))
     }
@@ -134,7 +138,8 @@ impl Storage {
     /// Fills `buf` from `offset` on.
     ///
     /// # Errors
-    /// [`Error::Io`]. If the file ends before `buf` is full, its `source` has the kind `UnexpectedEof` and no `errno`.
+    /// [`Error::Io`]. If the file ends before `buf` is full, its `source` has the kind `UnexpectedEof` and no
+    /// `errno`.
     pub(crate) fn read_exact_at(&self, buf: &mut [u8], offset: u64) -> Result<()> {
         let read = || self.file().read_exact_at(buf, offset);
         self.probe.pass(Call::Read, read).map_err(|error| self.error("pread", error))
@@ -143,8 +148,9 @@ impl Storage {
     /// Writes the slices one after another from `offset` on, completely.
     ///
     /// # Errors
-    /// [`Error::ReadOnly`]; [`Error::Io`], among them `ENOSPC`, `EDQUOT` and `EFBIG` (also where `RLIMIT_FSIZE` says
-    /// so; no signal is raised). After an error any part of the bytes may be written, and the file be longer.
+    /// [`Error::ReadOnly`]; [`Error::Io`], among them `ENOSPC`, `EDQUOT` and `EFBIG` (also where
+    /// `RLIMIT_FSIZE` says so; no signal is raised). After an error any part of the bytes may be written, and
+    /// the file be longer.
     pub(crate) fn write_at(&self, bufs: &[&[u8]], offset: u64) -> Result<()> {
         self.check_writable()?;
         file::write_all(self.file(), &self.probe, Call::Write, bufs, offset)
@@ -153,7 +159,8 @@ impl Storage {
 
     /// Makes the file longer, from `from` to `to`, with written zeros: so there are blocks behind all of it.
     ///
-    /// Bytes that are there already from `from` on, left by someone who died while growing it, are zeros afterwards.
+    /// Bytes that are there already from `from` on, left by someone who died while growing it, are zeros
+    /// afterwards.
     ///
     /// # Errors
     /// As [`write_at`](Storage::write_at). The length is put back to what it was, unless that fails too.
@@ -170,7 +177,8 @@ impl Storage {
         })
     }
 
-    /// Makes the file `len` bytes long. Growing it so leaves holes: a full disk shows only when they are written.
+    /// Makes the file `len` bytes long. Growing it so leaves holes: a full disk shows only when they are
+    /// written.
     pub(crate) fn truncate(&self, len: u64) -> Result<()> {
         self.check_writable()?;
         // set_len of more than RLIMIT_FSIZE raises a signal that ends the process.
@@ -183,8 +191,8 @@ impl Storage {
 
     /// Maps the file and the address space behind it, `reserve` bytes in all, or as many as the file has.
     ///
-    /// Where that much cannot be had (`RLIMIT_AS`, small address spaces), half of it, and so on down to twice the file:
-    /// [`Mapping::capacity`] says what it became.
+    /// Where that much cannot be had (`RLIMIT_AS`, small address spaces), half of it, and so on down to twice
+    /// the file: [`Mapping::capacity`] says what it became.
     ///
     /// # Errors
     /// [`Error::Io`]: `ENOMEM`, `ENODEV`, `EAGAIN`, ...
@@ -203,14 +211,15 @@ impl Storage {
 
     /// Makes durable what was written below `len`, and the file's length as far as that.
     ///
-    /// Bytes beyond `len` (rounded up to a page of the system) may stay volatile. A memory or temporary file does nothing.
-    /// `msync` over `mapping` is as fast as `fdatasync` and leaves out what is dirty behind `len`; where it
-    /// cannot do it (the file is open for reading only, `len` is beyond the mapping, the mapping is not of this
-    /// open file), `fdatasync` does.
+    /// Bytes beyond `len` (rounded up to a page of the system) may stay volatile. A memory or temporary file
+    /// does nothing. `msync` over `mapping` is as fast as `fdatasync` and leaves out what is dirty behind
+    /// `len`; where it cannot do it (the file is open for reading only, `len` is beyond the mapping, the
+    /// mapping is not of this open file), `fdatasync` does.
     ///
     /// # Errors
-    /// [`Error::Io`]. Then what the disk holds is unknown, and a later success says nothing about these bytes:
-    /// the kernel may have forgotten that they are not written. Never call it again to make good a failure.
+    /// [`Error::Io`]. Then what the disk holds is unknown, and a later success says nothing about these
+    /// bytes: the kernel may have forgotten that they are not written. Never call it again to make good a
+    /// failure.
     pub(crate) fn sync(&self, mapping: &Mapping, len: u64) -> Result<()> {
         if self.volatile {
             return Ok(());
@@ -224,7 +233,8 @@ impl Storage {
         self.probe.sync(None, sync).map_err(|error| self.error("fdatasync", error))
     }
 
-    /// Starts writing out the range in the background, so that the next sync finds less to do. Promises nothing.
+    /// Starts writing out the range in the background, so that the next sync finds less to do. Promises
+    /// nothing.
     pub(crate) fn start_writeback(&self, offset: u64, len: u64) {
         if !self.volatile {
             // Only to save time later. A sync reports what goes wrong with the writing.
@@ -232,8 +242,9 @@ impl Storage {
         }
     }
 
-    /// Drops the page cache's clean pages of this file, so that reading shows what is on the disk: after a failed sync
-    /// the cache may hold what the disk does not. Pages that are mapped somewhere or dirty stay. Promises nothing.
+    /// Drops the page cache's clean pages of this file, so that reading shows what is on the disk: after a
+    /// failed sync the cache may hold what the disk does not. Pages that are mapped somewhere or dirty stay.
+    /// Promises nothing.
     pub(crate) fn drop_cache(&self) {
         if !self.volatile {
             let _ = sys::drop_cache(self.file());
@@ -243,7 +254,8 @@ impl Storage {
     /// Takes the file's lock for itself alone, without waiting.
     ///
     /// # Errors
-    /// [`Error::Locked`] if any other open of the file has it, or a [`Lock`] of this one lives; [`Error::Io`].
+    /// [`Error::Locked`] if any other open of the file has it, or a [`Lock`] of this one lives;
+    /// [`Error::Io`].
     pub(crate) fn lock_exclusive(&self) -> Result<Lock> {
         self.lock(Mode::Exclusive)
     }

@@ -1,6 +1,7 @@
 //! Where a simulated disk takes part: every call that changes or reads a file passes through here.
 //!
-//! - Without the simulation (neither a test nor the feature) a [`Probe`] is nothing and its methods only call on.
+//! - Without the simulation (neither a test nor the feature) a [`Probe`] is nothing and its methods only call
+//!   on.
 //! - With it, a probe may carry a recorder, which writes down what happens and may let a call fail.
 
 use std::io::{self, IoSlice};

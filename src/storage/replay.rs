@@ -1,18 +1,20 @@
 //! What a disk may hold after a power cut: the rules of the simulation.
 //!
-//! The file is seen as blocks of 4 KiB. Each change to a block gives it a new *version*; version 0 is durable, the others
-//! are pending. After a crash a block has one of its versions, and blocks choose independently. The rules:
+//! The file is seen as blocks of 4 KiB. Each change to a block gives it a new *version*; version 0 is
+//! durable, the others are pending. After a crash a block has one of its versions, and blocks choose
+//! independently. The rules:
 //!
-//! - A sync that ended well makes durable, of each block that was dirty below its end, the version at its beginning.
-//!   What was written while it ran stays pending.
-//! - A sync that failed, or has not ended yet, makes nothing durable. After a failed one its blocks count as clean,
-//!   as in Linux: their pending versions may be on the disk or not, and a later sync does **not** make them
-//!   durable unless the block was written again.
-//! - Shortening (a *cut*) reaches the disk in order, as in the journal of a file system: a later one not without an
-//!   earlier one. Where a cut is lost, so is everything written later to the blocks that it cut. Any sync that ends well
-//!   makes the cuts before its beginning durable.
-//! - The length after a crash covers the durable length (or the last cut that arrived) and every byte that arrived. Beyond
-//!   that it is anything up to the length that the file had; bytes that did not arrive below it are zeros.
+//! - A sync that ended well makes durable, of each block that was dirty below its end, the version at its
+//!   beginning. What was written while it ran stays pending.
+//! - A sync that failed, or has not ended yet, makes nothing durable. After a failed one its blocks count as
+//!   clean, as in Linux: their pending versions may be on the disk or not, and a later sync does **not** make
+//!   them durable unless the block was written again.
+//! - Shortening (a *cut*) reaches the disk in order, as in the journal of a file system: a later one not
+//!   without an earlier one. Where a cut is lost, so is everything written later to the blocks that it cut.
+//!   Any sync that ends well makes the cuts before its beginning durable.
+//! - The length after a crash covers the durable length (or the last cut that arrived) and every byte that
+//!   arrived. Beyond that it is anything up to the length that the file had; bytes that did not arrive below
+//!   it are zeros.
 //! - A sync of less than the file makes the length durable only as far as it reaches.
 
 use std::collections::{BTreeMap, HashMap};
@@ -48,7 +50,8 @@ pub(super) struct Replay {
 
 #[derive(Debug, Default)]
 struct Block {
-    /// The events that changed it, oldest first. Version `n` is the durable content with the first `n` applied.
+    /// The events that changed it, oldest first. Version `n` is the durable content with the first `n`
+    /// applied.
     changes: Vec<usize>,
     /// Whether a sync would write it.
     dirty: bool,
@@ -271,8 +274,8 @@ impl Replay {
         floor..=limit.unwrap_or(block.changes.len())
     }
 
-    /// The length that is certain if the first `cuts_kept` cuts arrived, and the one the file had before the next
-    /// cut and before `event`.
+    /// The length that is certain if the first `cuts_kept` cuts arrived, and the one the file had before the
+    /// next cut and before `event`.
     fn len_bounds(&self, cuts_kept: usize, event: usize) -> (u64, u64) {
         let (kept, lost) = self.cuts.split_at(cuts_kept);
         let (begin, least) = kept.last().map_or((None, self.durable_len), |cut| (Some(cut.event), cut.len));

@@ -1,19 +1,20 @@
 //! A simulated disk: the engine's real code runs on it, and a crash can be had at any point of what happened.
 //!
 //! - The file is one in memory. It stands for the page cache: reads, mappings and locks work for real.
-//! - Every write, change of length and sync goes into a log, in order. [`SimDisk::crash`] makes a new disk of a
-//!   prefix of it, with what a power cut at that point might leave; `replay` says what that is.
+//! - Every write, change of length and sync goes into a log, in order. [`SimDisk::crash`] makes a new disk of
+//!   a prefix of it, with what a power cut at that point might leave; `replay` says what that is.
 //! - Any call can be made to fail: [`SimDisk::inject`].
-//! - Nothing here depends on time or chance, except as far as several threads write at once: a seed gives the same
-//!   disk again.
+//! - Nothing here depends on time or chance, except as far as several threads write at once: a seed gives the
+//!   same disk again.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, IoSlice, Read};
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::FileExt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 
-use parking_lot::Mutex;
+use parking_lot::{Mutex, RwLock, RwLockWriteGuard};
 
 use crate::error::{Error, Result};
 use crate::storage::probe::{Call, Probe};
@@ -69,8 +70,8 @@ pub(crate) struct Fault {
 }
 
 impl Fault {
-    /// The `nth` call of this kind (`None`: of any kind) from now on, counted from 1, fails with `errno`. A write
-    /// with `errno` 0 does not fail: it is a short one.
+    /// The `nth` call of this kind (`None`: of any kind) from now on, counted from 1, fails with `errno`. A
+    /// write with `errno` 0 does not fail: it is a short one.
     pub(crate) fn new(call: Option<Call>, nth: u64, errno: i32) -> Fault {
         assert!(nth > 0, "calls are counted from 1");
         Fault { call, skip: nth - 1, errno, partial: 0, forever: false }
@@ -120,7 +121,8 @@ impl SimDisk {
             counters: Counters::default(),
             syncs_begun: 0,
         };
-        let recorder = Recorder { content, state: Mutex::new(state) };
+        let (gate, sync_turns) = (RwLock::new(()), AtomicU32::new(0));
+        let recorder = Recorder { content, gate, sync_turns, state: Mutex::new(state) };
         Ok(SimDisk { recorder: Arc::new(recorder), file: Arc::new(file) })
     }
 
@@ -163,7 +165,8 @@ impl SimDisk {
         self.recorder.state.lock().events.clone()
     }
 
-    /// A disk as it may be found after a power cut when the first `point` events had happened. This one goes on.
+    /// A disk as it may be found after a power cut when the first `point` events had happened. This one goes
+    /// on.
     ///
     /// Points in rising order cost only what happened between them, besides the copy of the file.
     ///
@@ -191,6 +194,17 @@ impl SimDisk {
         self.recorder.state.lock().faults.clear();
     }
 
+    /// Lets no sync end as long as the guard lives.
+    pub(crate) fn hold_syncs(&self) -> RwLockWriteGuard<'_, ()> {
+        self.recorder.gate.write()
+    }
+
+    /// Lets other threads run so many times while a sync does.
+    pub(crate) fn slow_syncs(&self, turns: u32) {
+        // Relaxed: set before other threads begin.
+        self.recorder.sync_turns.store(turns, Ordering::Relaxed);
+    }
+
     /// What was done through all opens of this disk.
     pub(crate) fn counters(&self) -> Counters {
         self.recorder.state.lock().counters
@@ -202,6 +216,9 @@ impl SimDisk {
 pub(super) struct Recorder {
     /// What the log begins with.
     content: Vec<u8>,
+    /// Held by whoever lets no sync end.
+    gate: RwLock<()>,
+    sync_turns: AtomicU32,
     /// Held while a write is done, so that the log has the order in which the file changed.
     state: Mutex<State>,
 }
@@ -272,6 +289,8 @@ impl Recorder {
             (sync, state.trip(Call::Sync))
         };
         // The lock is free here: others write while a sync runs.
+        drop(self.gate.read());
+        (0..self.sync_turns.load(Ordering::Relaxed)).for_each(|_| std::thread::yield_now());
         let result = match fault {
             Some(fault) => Err(fault.error()),
             None => real(),

@@ -42,11 +42,13 @@ pub(super) fn file_size_limit() -> u64 {
     if result == 0 { limit.rlim_cur } else { u64::MAX }
 }
 
-/// Writes the slices one after another at `offset`; returns how many bytes went, which may be fewer than asked.
+/// Writes the slices one after another at `offset`; returns how many bytes went, which may be fewer than
+/// asked.
 pub(super) fn pwritev(file: &File, bufs: &[IoSlice<'_>], offset: u64) -> io::Result<usize> {
     let offset = file_offset(offset)?;
     let count = libc::c_int::try_from(bufs.len().min(IOV_MAX)).expect("IOV_MAX fits");
-    // SAFETY: std promises that IoSlice has the layout of iovec, and `count` of them are borrowed for the call.
+    // SAFETY: std promises that IoSlice has the layout of iovec, and `count` of them are borrowed for the
+    // call.
     let done = unsafe { libc::pwritev(file.as_raw_fd(), bufs.as_ptr().cast(), count, offset) };
     usize::try_from(done).map_err(|_| io::Error::last_os_error())
 }
@@ -123,8 +125,8 @@ pub(super) fn memory_file() -> io::Result<File> {
     Err(io::ErrorKind::Unsupported.into())
 }
 
-/// Renames a file unless the new name is taken: then `EEXIST`. `EINVAL`, `ENOSYS` or `Unsupported` where the file
-/// system or the system cannot.
+/// Renames a file unless the new name is taken: then `EEXIST`. `EINVAL`, `ENOSYS` or `Unsupported` where the
+/// file system or the system cannot.
 pub(super) fn rename_to_free_name(from: &Path, to: &Path) -> io::Result<()> {
     #[cfg(target_os = "linux")]
     {
@@ -192,7 +194,8 @@ const CACHESTAT: libc::c_long = 451;
 /// Runs `child` in a forked copy of this process, and waits for its end. `child` must not touch the heap.
 #[cfg(test)]
 pub(super) fn in_forked_child(child: impl FnOnce()) {
-    // SAFETY: until it ends, the child runs only `child`, which keeps off locks that other threads may have held.
+    // SAFETY: until it ends, the child runs only `child`, which keeps off locks that other threads may have
+    // held.
     let pid = unsafe { libc::fork() };
     assert!(pid >= 0, "fork: {}", io::Error::last_os_error());
     if pid == 0 {

@@ -1,5 +1,6 @@
 //! Goal: what `Storage` says of files, locks and mappings is so, and nothing of them is left behind.
-//! Method: real files in a temporary directory; faults that no test can cause for real come from the simulated disk.
+//! Method: real files in a temporary directory; faults that no test can cause for real come from the
+//! simulated disk.
 
 #![expect(unsafe_code, reason = "reading through mappings")]
 
@@ -106,8 +107,8 @@ fn what_is_missing_or_forbidden_keeps_its_reason() {
     check_errno(Storage::create(&nowhere, |_| Ok(())), "open", libc::ENOENT);
     // A program that runs cannot be opened for writing: by nobody, root included.
     let running = Storage::open(&std::env::current_exe().unwrap(), Access::ReadWrite);
-    let errno = if matches!(&running, Err(Error::Io { source, .. }) if source.kind() == ErrorKind::PermissionDenied)
-    {
+    let denied = |source: &std::io::Error| source.kind() == ErrorKind::PermissionDenied;
+    let errno = if matches!(&running, Err(Error::Io { source, .. }) if denied(source)) {
         libc::EACCES // Somebody else has built it.
     } else {
         libc::ETXTBSY
@@ -152,7 +153,8 @@ fn a_read_only_file_is_not_written() {
 fn slices_are_written_like_one_buffer() {
     let storage = Storage::temporary().unwrap();
     let mut rng = Rng::new(1);
-    // More slices than one call takes, more bytes than one call takes, empty ones, and one across several calls.
+    // More slices than one call takes, more bytes than one call takes, empty ones, and one across several
+    // calls.
     let mut expected = random_bytes(8 << 20, 2);
     let mut bufs: Vec<&[u8]> = Vec::new();
     let mut rest = &expected[1000..];

@@ -425,8 +425,8 @@ proptest! {
         prop_assert_eq!(table.nth(rank).unwrap(), model.range(probe.clone()..).next().map(typed));
         prop_assert_eq!(table.first().unwrap(), model.first_key_value().map(typed));
         prop_assert_eq!(table.last().unwrap(), model.last_key_value().map(typed));
-        let split = table.split(parts).unwrap().into_iter().flatten();
-        let split: Vec<_> = split.map(|entry| entry.unwrap()).collect();
+        let ranges = table.split(parts).unwrap();
+        let split: Vec<_> = ranges.into_iter().flatten().map(|entry| entry.unwrap()).collect();
         prop_assert_eq!(split, model.iter().map(typed).collect::<Vec<_>>());
         let same_name = model.keys().filter(|key| key.0 == probe.0).count();
         prop_assert_eq!(table.prefix((&probe.0,)).unwrap().count(), same_name);

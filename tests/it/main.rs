@@ -4,4 +4,5 @@
 mod corruption;
 mod files;
 mod mapping;
+mod space;
 mod tidy;

@@ -134,7 +134,12 @@ fn write_json(out: &mut impl Write, stats: &Stats) -> io::Result<()> {
     let recovery = match stats.recovery {
         Recovery::Recovered { txn, fell_back, pages_verified, head_adopted, .. } => {
             let verified = pages_verified;
-            json!({ "txn": txn, "fell_back": fell_back, "pages_verified": verified, "head_adopted": head_adopted })
+            json!({
+                "txn": txn,
+                "fell_back": fell_back,
+                "pages_verified": verified,
+                "head_adopted": head_adopted,
+            })
         }
         _ => serde_json::Value::Null,
     };

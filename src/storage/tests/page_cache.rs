@@ -1,6 +1,6 @@
 //! Goal: what is said to be synced has left the page cache for the disk, and advice about the cache is taken.
-//! Method: ask the kernel which pages of the file are dirty (`cachestat`). Directories cannot be asked: that a new
-//! name is durable is not tested here.
+//! Method: ask the kernel which pages of the file are dirty (`cachestat`). Directories cannot be asked: that
+//! a new name is durable is not tested here.
 
 use std::path::PathBuf;
 
@@ -21,7 +21,8 @@ impl Bench {
     fn new(len: u64) -> Option<Bench> {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("file");
-        // In writes of 64 KiB: the kernel writes out no less than the unit that the first write of a page made.
+        // In writes of 64 KiB: the kernel writes out no less than the unit that the first write of a page
+        // made.
         let storage = Storage::create(&path, |storage| storage.extend_zeroed(0, len)).unwrap();
         assert!(!storage.is_volatile());
         let bench = Bench { storage, path, directory };

@@ -1,5 +1,6 @@
 //! Goal: a simulated crash leaves what the rules of `replay` allow, all of it at some seed, and nothing else.
-//! Method: small histories whose possible outcomes are written out; a block is known by the byte that fills it.
+//! Method: small histories whose possible outcomes are written out; a block is known by the byte that fills
+//! it.
 
 use std::collections::BTreeSet;
 use std::time::Instant;
@@ -220,7 +221,8 @@ fn a_cut_arrives_before_what_follows_it() {
     assert_eq!(bench.outcomes(Loss::None), set([&[1, 1, 1]]));
     assert_eq!(bench.outcomes(Loss::All), set([&[1, 0, 2]]));
     assert_eq!(bench.outcomes(Loss::Prefix), set([&[1, 1, 1], &[1], &[1, 0, 2]]));
-    // Never the 2 beside the old 1 in the middle: the new block was added after the cut. The length may lie between.
+    // Never the 2 beside the old 1 in the middle: the new block was added after the cut. The length may lie
+    // between.
     let lost = bench.outcomes(Loss::Random);
     assert_eq!(lost, set([&[1, 1, 1], &[1], &[1, 0], &[1, 0, 0], &[1, 0, 2]]));
     bench.storage.sync(&bench.mapping, 4096).unwrap();

@@ -31,7 +31,7 @@ fn items_are_shown_as_documented() {
     check::<char>(&'"', "\"");
     check::<char>(&'\n', r"\n");
     check::<(char, char)>(&('\'', ','), r"('\'', ',')");
-    check::<&str>("a \"b\" \u{E9}\t\r\n\\\0", "a \"b\" \u{E9}\\t\\r\\n\\\\\\x00");
+    check::<&str>("a \"b\" \u{e9}\t\r\n\\\0", "a \"b\" \u{e9}\\t\\r\\n\\\\\\x00");
     check::<&str>("\u{202E}", r"\xE2\x80\xAE");
     check::<&str>("", "");
     check::<&[u8]>(b"a\xFFb", r"a\xFFb");

@@ -1,0 +1,237 @@
+//! Goal: a power cut or the end of the process, whenever it comes, leaves the last version that was acknowledged as
+//! durable or a newer whole one; the file is sound, and writing goes on.
+//! Method: random operations on a simulated disk; then, at every point of what happened and for every kind of loss,
+//! the disk as it may be found is opened and compared with the model. Some are cut a second time while they recover,
+//! or after another commit.
+//!
+//! `FOLIO_CRASH_STATES` says how many states are looked at, `FOLIO_CRASH_SEED` with which seed the first scenario is
+//! made; the others follow it. A failure names its seed.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use proptest::prelude::*;
+
+use super::model::{Attempt, Driver, Version, holds, same, sound};
+use super::ops::{Key, Mix, Near, Op, Setup, Value, generate, op, setup};
+use crate::storage::sim::{Loss, Rng, SimDisk};
+use crate::{Database, Durability, Recovery, Result};
+
+const LOSSES: [Loss; 5] = [Loss::None, Loss::All, Loss::Prefix, Loss::Random, Loss::Torn];
+
+/// How many states the short form looks at.
+const SHORT: u64 = if cfg!(debug_assertions) { 4_000 } else { 20_000 };
+
+/// A number from the environment.
+pub(super) fn number(variable: &str, default: u64) -> u64 {
+    std::env::var(variable).map_or(default, |text| text.parse().expect("a number"))
+}
+
+/// A disk that holds an empty database, all of it durable.
+pub(super) fn formatted(setup: &Setup) -> Vec<u8> {
+    let disk = SimDisk::new().unwrap();
+    Database::over(&setup.options(), disk.storage().unwrap()).unwrap().close().unwrap();
+    disk.content().unwrap()
+}
+
+/// Runs a scenario to its end. The disk's log begins with an empty database.
+fn scenario(setup: &Setup, ops: &[Op]) -> Driver {
+    let disk = SimDisk::with_content(formatted(setup)).unwrap();
+    let mut driver = Driver::on(disk, setup.clone(), Version::new()).unwrap();
+    driver.checks = false;
+    driver.run(ops).unwrap();
+    driver.close();
+    driver
+}
+
+/// Which of the attempts a crash may leave.
+pub(super) fn allowed(attempts: &[Attempt], point: usize, loss: Loss) -> std::ops::RangeInclusive<usize> {
+    let done = |attempt: &Attempt| match loss {
+        // What the system's memory holds: the process alone has ended.
+        Loss::All => attempt.acknowledged,
+        _ => attempt.durable,
+    };
+    let is_done = |attempt: &&Attempt| done(attempt).is_some_and(|at| at <= point);
+    let oldest = attempts.iter().filter(is_done).count().saturating_sub(1);
+    let newest = attempts.iter().rposition(|attempt| attempt.began < point).unwrap_or(0);
+    oldest..=newest.max(oldest)
+}
+
+/// Looks at crashes of one scenario.
+struct Explorer<'d> {
+    driver: &'d Driver,
+    rng: Rng,
+    states: u64,
+    /// Says where a failure happened.
+    place: String,
+}
+
+impl Explorer<'_> {
+    /// Every point and kind of loss; but no more than about `states`.
+    fn explore(&mut self, states: u64) {
+        let points = self.driver.disk.event_count() + 1;
+        let all = (points * LOSSES.len()) as u64;
+        for point in 0..points {
+            for loss in LOSSES {
+                if self.rng.below(all) < states {
+                    self.state(point, loss);
+                }
+            }
+        }
+    }
+
+    fn state(&mut self, point: usize, loss: Loss) {
+        self.states += 1;
+        let seed = self.rng.next();
+        let place = format!("{} point {point} {loss:?} crash seed {seed}", self.place);
+        let _place = Place(&place);
+        let image = self.driver.disk.crash(point, loss, seed).unwrap();
+        let allowed = allowed(&self.driver.attempts, point, loss);
+        let db = Database::over(&self.driver.setup.options(), image.storage().unwrap()).unwrap();
+        let found = self.version(&db, allowed.clone());
+        let opened = image.event_count();
+        sound(&db).unwrap();
+        match self.rng.below(8) {
+            0 => self.go_on(&image, db, found),
+            1 => self.again(&image, db, allowed, opened, found),
+            _ => {}
+        }
+    }
+
+    /// Which of the allowed versions the database holds.
+    fn version(&self, db: &Database, allowed: std::ops::RangeInclusive<usize>) -> usize {
+        let tx = db.begin_read().unwrap();
+        let is = |i: &usize| holds(&tx, &self.driver.attempts[*i].version).unwrap();
+        let found = allowed.clone().rev().find(is);
+        found.unwrap_or_else(|| {
+            let others: Vec<usize> = (0..self.driver.attempts.len()).filter(is).collect();
+            panic!("one of {allowed:?} is allowed, and it is one of {others:?}: {:?}", db.stats())
+        })
+    }
+
+    /// Writing goes on: a commit that is acknowledged survives a loss of everything else.
+    fn go_on(&mut self, image: &SimDisk, db: Database, found: usize) {
+        let mut version = self.driver.attempts[found].version.clone();
+        if matches!(db.stats().unwrap().recovery, Recovery::Recovered { .. }) {
+            add(&db, &mut version);
+        }
+        add(&db, &mut version);
+        sound(&db).unwrap();
+        let loss = LOSSES[self.rng.index(LOSSES.len())];
+        let after = image.crash(image.event_count(), loss, self.rng.next()).unwrap();
+        self.states += 1;
+        let again = Database::over(&self.driver.setup.options(), after.storage().unwrap()).unwrap();
+        same(&again.begin_read().unwrap(), &version).unwrap();
+        sound(&again).unwrap();
+    }
+
+    /// The power fails again, while the database is opened, or right after that.
+    fn again(
+        &mut self,
+        image: &SimDisk,
+        db: Database,
+        allowed: std::ops::RangeInclusive<usize>,
+        opened: usize,
+        found: usize,
+    ) {
+        drop(db);
+        let point = self.rng.index(opened + 1);
+        // What was shown once stays.
+        let allowed = if point == opened { found..=found } else { allowed };
+        let loss = LOSSES[self.rng.index(LOSSES.len())];
+        let second = image.crash(point, loss, self.rng.next()).unwrap();
+        self.states += 1;
+        let db = Database::over(&self.driver.setup.options(), second.storage().unwrap()).unwrap();
+        let found = self.version(&db, allowed);
+        sound(&db).unwrap();
+        if self.rng.below(2) == 0 {
+            self.go_on(&second, db, found);
+        }
+    }
+}
+
+/// Commits an entry to the database and to its model.
+pub(super) fn add(db: &Database, version: &mut Version) {
+    try_add(db, version).unwrap();
+}
+
+pub(super) fn try_add(db: &Database, version: &mut Version) -> Result<()> {
+    let mut next = version.clone();
+    let entries = std::sync::Arc::make_mut(next.entry("after".to_owned()).or_default());
+    let key = (entries.len() as u64).to_be_bytes().to_vec();
+    let tx = db.begin_write()?;
+    tx.create_raw("after", "[u8]", "[u8]")?.insert(&key, &[7; 100])?;
+    entries.insert(key, [7; 100].into());
+    tx.commit()?;
+    *version = next;
+    Ok(())
+}
+
+/// Says where a panic happened.
+pub(super) struct Place<'s>(pub(super) &'s str);
+
+impl Drop for Place<'_> {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            eprintln!("at: {}", self.0);
+        }
+    }
+}
+
+fn scenario_of_seed(seed: u64) -> (Setup, Vec<Op>) {
+    let ops = prop::collection::vec(op(Mix::CRASH), 30..90);
+    generate(&(setup(), ops), seed)
+}
+
+/// One seed: all of its scenario's states, or a sample.
+fn explore_seed(seed: u64, states: u64) -> u64 {
+    let (setup, ops) = scenario_of_seed(seed);
+    let place = format!("scenario seed {seed} {setup:?}");
+    let _place = Place(&place);
+    let driver = scenario(&setup, &ops);
+    let mut explorer = Explorer { driver: &driver, rng: Rng::new(seed), states: 0, place: place.clone() };
+    explorer.explore(states);
+    explorer.states
+}
+
+#[test]
+fn every_crash_leaves_a_whole_version() {
+    let (first, wanted) = (number("FOLIO_CRASH_SEED", 1), number("FOLIO_CRASH_STATES", SHORT));
+    let (seed, states) = (AtomicU64::new(first), AtomicU64::new(0));
+    std::thread::scope(|scope| {
+        let work = || {
+            while states.load(Ordering::Relaxed) < wanted {
+                let seed = seed.fetch_add(1, Ordering::Relaxed);
+                // Many scenarios say more than all states of a few.
+                states.fetch_add(explore_seed(seed, 800), Ordering::Relaxed);
+            }
+        };
+        scope.spawn(work);
+        scope.spawn(work);
+    });
+    let last = seed.into_inner() - 1;
+    println!("{} states after crashes, of scenarios with seeds {first} to {last}", states.into_inner());
+}
+
+fn immediate() -> Op {
+    Op::Commit { durability: Durability::Immediate, two_phase: false }
+}
+
+fn explore_ops(setup: &Setup, ops: &[Op]) {
+    let driver = scenario(setup, ops);
+    let mut explorer = Explorer { driver: &driver, rng: Rng::new(5), states: 0, place: String::new() };
+    explorer.explore(u64::MAX);
+}
+
+/// Goal: what a transaction wrote and freed again is not part of what a crash is measured by.
+#[test]
+fn a_value_that_its_own_transaction_replaces_does_not_spoil_the_commit() {
+    let value = |fill| Value { near: Near::Direct, off: 3, fill };
+    let insert = |fill| Op::Insert { table: 0, key: Key::Short(1), value: value(fill) };
+    let small =
+        |n| Op::Insert { table: 0, key: Key::Short(n), value: Value { near: Near::Small, off: 0, fill: 1 } };
+    let mut ops = vec![insert(1), insert(2), immediate(), small(3), immediate()];
+    // The place of the removed value is used by the next transaction, before that is durable.
+    ops.extend([insert(3), Op::Remove { table: 0, key: Key::Short(1) }, small(4), immediate()]);
+    ops.extend([insert(5), small(6), immediate(), small(7), immediate()]);
+    explore_ops(&Setup::PLAIN, &ops);
+}

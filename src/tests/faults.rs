@@ -1,0 +1,152 @@
+//! Goal: whatever call fails, the transaction says so, nothing that was acknowledged is lost, reading goes on; a full
+//! disk ends one transaction alone, anything else ends writing.
+//! Method: a scenario is run once for every call that it makes, and that call fails.
+
+use proptest::prelude::*;
+
+use super::crash::{Place, allowed, formatted, try_add};
+use super::model::{Driver, Version, holds, sound};
+use super::ops::{Mix, Op, Setup, generate, op};
+use crate::storage::Call;
+use crate::storage::sim::{Fault, Loss, SimDisk};
+use crate::{Database, Error};
+
+const CALLS: [Call; 5] = [Call::Write, Call::Grow, Call::Sync, Call::Map, Call::Truncate];
+
+fn calls(disk: &SimDisk, call: Call) -> u64 {
+    let counters = disk.counters();
+    match call {
+        Call::Write => counters.writes,
+        Call::Grow => counters.grows,
+        Call::Sync => counters.syncs,
+        Call::Map => counters.maps,
+        Call::Truncate => counters.truncates,
+        Call::Read | Call::Lock => unreachable!("nothing is written by these"),
+    }
+}
+
+/// Runs the scenario with one fault in it.
+fn with_fault(content: &[u8], setup: &Setup, ops: &[Op], call: Call, nth: u64, errno: i32) {
+    let place = format!("{call:?} {nth} errno {errno}");
+    let _place = Place(&place);
+    let disk = SimDisk::with_content(content.to_vec()).unwrap();
+    disk.inject(Fault::new(Some(call), nth, errno).partial(usize::try_from(nth).unwrap() % 3 * 1000));
+    let mut driver = match Driver::on(disk.clone(), setup.clone(), Version::new()) {
+        Ok(driver) => driver,
+        Err(_) => Driver::on(disk.clone(), setup.clone(), Version::new()).unwrap(),
+    };
+    driver.checks = false;
+    let failed = driver.run(ops).err();
+    driver.abort();
+    if let Some(error) = failed {
+        after_failure(&mut driver, call, errno, &error);
+    } else {
+        driver.all_there().unwrap();
+    }
+    driver.close();
+    disk.clear_faults();
+    found_again(&driver);
+}
+
+/// What is left of the open database.
+fn after_failure(driver: &mut Driver, call: Call, errno: i32, error: &Error) {
+    if !driver.is_open() {
+        return;
+    }
+    let now = driver.disk.event_count();
+    driver.end_readers().unwrap();
+    let db = driver.db().clone();
+    // What was visible stays so, or what was being committed is.
+    let shown = db.begin_read().unwrap();
+    let range = allowed(&driver.attempts, now, Loss::All);
+    let is = |i: &usize| holds(&shown, &driver.attempts[*i].version).unwrap();
+    let found = range.clone().rev().find(is);
+    let found = found.unwrap_or_else(|| panic!("{error}: none of {range:?} is shown"));
+    drop(shown);
+    let full = errno == libc::ENOSPC && matches!(call, Call::Write | Call::Grow);
+    let mut version = driver.attempts[found].version.clone();
+    match try_add(&db, &mut version) {
+        Ok(()) => {
+            assert!(full || matches!(call, Call::Map | Call::Truncate), "{error}: writing has to end");
+            driver.push_durable(version);
+            sound(&db).unwrap();
+        }
+        Err(Error::WritingEnded { .. }) => {
+            assert!(!matches!(call, Call::Grow | Call::Map) || errno == libc::EIO, "{error}: it goes on");
+            let again = try_add(&db, &mut version);
+            assert!(matches!(again, Err(Error::WritingEnded { .. })), "{again:?}");
+            // Reading goes on.
+            assert!(holds(&db.begin_read().unwrap(), &driver.attempts[found].version).unwrap());
+        }
+        Err(other) => panic!("after {error}: {other}"),
+    }
+}
+
+/// Whatever a crash, the end of the process, or opening once more finds.
+fn found_again(driver: &Driver) {
+    let disk = &driver.disk;
+    let now = disk.event_count();
+    let options = driver.setup.options();
+    for loss in [Loss::None, Loss::All, Loss::Prefix, Loss::Random, Loss::Random, Loss::Torn] {
+        let image = disk.crash(now, loss, now as u64).unwrap();
+        check_image(driver, &image, loss);
+    }
+    // The same system goes on: what it believes to be on the disk need not be there.
+    let db = Database::over(&options, disk.storage().unwrap()).unwrap();
+    let shown = db.begin_read().unwrap();
+    let is = |i: &usize| holds(&shown, &driver.attempts[*i].version).unwrap();
+    let found = allowed(&driver.attempts, now, Loss::All).rev().find(is).expect("an allowed version");
+    drop(shown);
+    let mut version = driver.attempts[found].version.clone();
+    try_add(&db, &mut version).unwrap();
+    sound(&db).unwrap();
+    let after = disk.crash(disk.event_count(), Loss::None, 0).unwrap();
+    drop(db);
+    let db = Database::over(&options, after.storage().unwrap()).unwrap();
+    assert!(
+        holds(&db.begin_read().unwrap(), &version).unwrap(),
+        "what was acknowledged after a failure is lost"
+    );
+    sound(&db).unwrap();
+}
+
+fn check_image(driver: &Driver, image: &SimDisk, loss: Loss) {
+    let db = Database::over(&driver.setup.options(), image.storage().unwrap()).unwrap();
+    let shown = db.begin_read().unwrap();
+    let range = allowed(&driver.attempts, driver.disk.event_count(), loss);
+    let is = |i: usize| holds(&shown, &driver.attempts[i].version).unwrap();
+    assert!(range.clone().any(is), "{loss:?}: none of {range:?}");
+    sound(&db).unwrap();
+    try_add(&db, &mut driver.newest().clone()).unwrap();
+}
+
+/// Every call of one scenario.
+fn every_fault(seed: u64) -> u64 {
+    let place = format!("scenario seed {seed}");
+    let _place = Place(&place);
+    let ops = prop::collection::vec(op(Mix { reopen: 0, ..Mix::CRASH }), 30..60);
+    let (setup, ops): (Setup, Vec<Op>) = generate(&(super::ops::setup(), ops), seed);
+    let content = formatted(&setup);
+    let disk = SimDisk::with_content(content.clone()).unwrap();
+    let mut driver = Driver::on(disk.clone(), setup.clone(), Version::new()).unwrap();
+    driver.checks = false;
+    driver.run(&ops).unwrap();
+    let mut runs = 0;
+    for call in CALLS {
+        for nth in 1..=calls(&disk, call) {
+            for errno in [libc::EIO, libc::ENOSPC] {
+                with_fault(&content, &setup, &ops, call, nth, errno);
+                runs += 1;
+            }
+        }
+    }
+    runs
+}
+
+#[test]
+fn every_call_may_fail() {
+    let first = super::crash::number("FOLIO_FAULT_SEED", 1);
+    let seeds = first..first + super::crash::number("FOLIO_FAULT_SCENARIOS", 3);
+    let runs: u64 = seeds.clone().map(every_fault).sum();
+    println!("{runs} runs with a fault each, of scenarios with seeds {seeds:?}");
+}

@@ -1,0 +1,208 @@
+//! Goal: transactions of several threads are whole and in some order, and share their syncs.
+//! Method: writers keep a sum as it is, readers add it up; commits that wait for one sync are counted.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use super::crash::formatted;
+use super::model::sound;
+use super::ops::Setup;
+use crate::storage::sim::{Loss, Rng, SimDisk};
+use crate::{Database, Durability, Result, WriteTransaction};
+
+const ACCOUNTS: u64 = 200;
+const TOTAL: u64 = ACCOUNTS * 1000;
+
+/// A value that shows whether it is whole: a number, and bytes that follow from it.
+fn value(amount: u64) -> Vec<u8> {
+    let len = usize::try_from(8 + amount * 37 % 500).unwrap();
+    (0..len).map(|i| amount.rotate_left(u32::try_from(i * 8).unwrap()).to_le_bytes()[0]).collect()
+}
+
+fn amount(bytes: &[u8]) -> u64 {
+    let digits = (0..8).map(|i| u64::from(bytes[(8 - i) % 8]) << (8 * i));
+    let amount = digits.sum();
+    assert!(bytes == value(amount), "a value in pieces");
+    amount
+}
+
+fn accounts(tx: &WriteTransaction) -> Result<crate::RawTableMut<'_>> {
+    tx.create_raw("accounts", "u64", "[u8]")
+}
+
+fn transfer(db: &Database, rng: &mut Rng) -> Result<()> {
+    let mut tx = db.begin_write()?;
+    let levels = [Durability::Immediate, Durability::Buffered];
+    tx.set_durability(levels[rng.index(2)]);
+    {
+        let mut table = accounts(&tx)?;
+        for _ in 0..1 + rng.below(8) {
+            let (from, to) = (rng.below(ACCOUNTS).to_be_bytes(), rng.below(ACCOUNTS).to_be_bytes());
+            let has = amount(table.get(&from)?.expect("an account"));
+            let moved = rng.below(has + 1);
+            table.insert(&from, &value(has - moved))?;
+            let has = amount(table.get(&to)?.expect("an account"));
+            table.insert(&to, &value(has + moved))?;
+        }
+    }
+    tx.commit().map(|_| ())
+}
+
+fn total(db: &Database) -> Result<u64> {
+    db.read(|tx| {
+        let table = tx.open_raw("accounts")?;
+        let mut sums = [0; 2];
+        for sum in &mut sums {
+            for entry in table.range((std::ops::Bound::Unbounded, std::ops::Bound::Unbounded))? {
+                *sum += amount(entry?.1);
+            }
+        }
+        assert_eq!(sums[0], sums[1]);
+        Ok(sums[0])
+    })
+}
+
+#[test]
+fn readers_see_whole_transactions() {
+    for setup in [Setup::PLAIN, Setup { reserve: Some(1), free_ratio: 0.0, ..Setup::PLAIN }] {
+        let db = setup.options().in_memory().unwrap();
+        db.write(|tx| {
+            let mut table = accounts(tx)?;
+            (0..ACCOUNTS).try_for_each(|i| table.insert(&i.to_be_bytes(), &value(1000)).map(|_| ()))
+        })
+        .unwrap();
+        let done = AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            let readers: Vec<_> = (0..2)
+                .map(|_| {
+                    scope.spawn(|| {
+                        while !done.load(Ordering::Relaxed) {
+                            assert_eq!(total(&db).unwrap(), TOTAL);
+                        }
+                    })
+                })
+                .collect();
+            let writers: Vec<_> = (0..2)
+                .map(|seed| {
+                    let db = &db;
+                    scope.spawn(move || {
+                        let mut rng = Rng::new(seed);
+                        (0..400).for_each(|_| transfer(db, &mut rng).unwrap());
+                    })
+                })
+                .collect();
+            let ended: Vec<_> = writers.into_iter().map(std::thread::ScopedJoinHandle::join).collect();
+            done.store(true, Ordering::Relaxed);
+            ended.into_iter().for_each(|writer| writer.unwrap());
+            readers.into_iter().for_each(|reader| reader.join().unwrap());
+        });
+        assert_eq!(total(&db).unwrap(), TOTAL);
+        sound(&db).unwrap();
+    }
+}
+
+fn put(db: &Database, thread: u8, i: u64, durability: Durability) -> Result<()> {
+    let mut tx = db.begin_write()?;
+    tx.set_durability(durability);
+    let key = [&[thread][..], &i.to_be_bytes()].concat();
+    tx.create_raw("log", "[u8]", "[u8]")?.insert(&key, &value(i))?;
+    tx.commit().map(|_| ())
+}
+
+#[test]
+fn commits_that_wait_share_one_sync() {
+    let disk = SimDisk::with_content(formatted(&Setup::PLAIN)).unwrap();
+    let db = Database::over(&Setup::PLAIN.options(), disk.storage().unwrap()).unwrap();
+    put(&db, 9, 0, Durability::Immediate).unwrap();
+    let before = disk.counters().syncs;
+    let held = disk.hold_syncs();
+    let next = db.begin_write().unwrap().txn();
+    std::thread::scope(|scope| {
+        for thread in 0..4 {
+            let db = &db;
+            scope.spawn(move || put(db, thread, 1, Durability::Immediate).unwrap());
+        }
+        // Until all four are the head, one after another; nobody has been answered yet.
+        while db.try_begin_write().map_or(0, |tx| tx.txn()) < next + 4 {
+            std::thread::yield_now();
+        }
+        assert_eq!(
+            db.begin_read().unwrap().open_raw("log").unwrap().len(),
+            1,
+            "none is visible before it is durable"
+        );
+        drop(held);
+    });
+    assert_eq!(db.begin_read().unwrap().open_raw("log").unwrap().len(), 5);
+    // The first to come had itself alone; those that came meanwhile had one for all.
+    let syncs = disk.counters().syncs - before;
+    assert!(syncs <= 2, "{syncs} syncs for four commits");
+    assert_eq!(db.stats().unwrap().durable_txn, next + 3);
+}
+
+/// What the threads have been told: of each thread and number, where the log was then, and how it was committed.
+type Told = Vec<(u8, u64, usize, Durability)>;
+
+fn several_writers(disk: &SimDisk, seed: u64) -> Told {
+    let setup = Setup { checkpoint_after: Some(128 << 10), ..Setup::PLAIN };
+    let db = Database::over(&setup.options(), disk.storage().unwrap()).unwrap();
+    let write = |thread: u8| {
+        let mut rng = Rng::new(seed * 8 + u64::from(thread));
+        let mut told = Told::new();
+        for i in 0..40 {
+            let level = if rng.below(3) == 0 { Durability::Buffered } else { Durability::Immediate };
+            put(&db, thread, i, level).unwrap();
+            told.push((thread, i, disk.event_count(), level));
+        }
+        told
+    };
+    std::thread::scope(|scope| {
+        let writers: Vec<_> = (0..4).map(|thread| scope.spawn(move || write(thread))).collect();
+        writers.into_iter().flat_map(|writer| writer.join().unwrap()).collect()
+    })
+}
+
+fn what_is_left(image: &SimDisk, told: &Told, point: usize, loss: Loss) {
+    let db = Database::over(&Setup::PLAIN.options(), image.storage().unwrap()).unwrap();
+    sound(&db).unwrap();
+    let tx = db.begin_read().unwrap();
+    let table = match tx.open_raw("log") {
+        Ok(table) => Some(table),
+        Err(crate::Error::NoSuchTable { .. }) => None,
+        Err(error) => panic!("{error}"),
+    };
+    let has = |thread: u8, i: u64| {
+        let key = [&[thread][..], &i.to_be_bytes()].concat();
+        table.as_ref().and_then(|table| table.get(&key).unwrap()).map(amount)
+    };
+    for (thread, i, at, level) in told {
+        let found = has(*thread, *i);
+        assert!(found.is_none_or(|found| found == *i));
+        let promised = *at <= point && (*level == Durability::Immediate || loss == Loss::All);
+        assert!(!promised || found.is_some(), "{thread} {i} was promised at {at}, lost at {point} {loss:?}");
+        // A thread's commits follow each other.
+        assert!(
+            found.is_none() || *i == 0 || has(*thread, i - 1).is_some(),
+            "{thread} {i} without the one before"
+        );
+    }
+}
+
+#[test]
+fn crashes_among_several_writers() {
+    let states = super::crash::number("FOLIO_GROUP_STATES", 1_500);
+    for seed in 0..states.div_ceil(1_500) {
+        let disk = SimDisk::with_content(formatted(&Setup::PLAIN)).unwrap();
+        disk.slow_syncs(50);
+        let told = several_writers(&disk, seed);
+        let mut rng = Rng::new(seed);
+        let points = disk.event_count() + 1;
+        for point in 0..points {
+            for loss in [Loss::None, Loss::All, Loss::Prefix, Loss::Random, Loss::Torn] {
+                if rng.below(points as u64 * 5) < 1_500 {
+                    let image = disk.crash(point, loss, rng.next()).unwrap();
+                    what_is_left(&image, &told, point, loss);
+                }
+            }
+        }
+    }
+}
