@@ -14,7 +14,7 @@ use std::ops::Bound;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 
-use folio::{CheckReport, Database, Durability, Error, RawTable, Table};
+use folio::{CheckReport, Database, Durability, Error, RawTable, Recovery, Table};
 use tempfile::TempDir;
 
 use crate::files::{create, long_form, open, open_read_only};
@@ -252,7 +252,11 @@ fn suffers(sound: &Sound, what: &str, pages: &[u64], damage: impl Fn(&mut [u8]))
             };
             let reading = Reading::everything(&db, &sound.model, 7);
             let report = db.check().unwrap();
-            assert_reported(&report, pages, what);
+            let repaired = writable && db.stats().is_ok_and(|stats| stats.recovery != Recovery::Clean);
+            // Opening for writing replaces a bad meta page, and says that the file was not in good order.
+            if !(repaired && sound.kinds.metas.contains(&pages[0]) && report.is_ok()) {
+                assert_reported(&report, pages, what);
+            }
             if writable {
                 write_something(&db, &sound.model);
                 db.check().unwrap();
