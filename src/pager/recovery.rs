@@ -94,11 +94,15 @@ pub(crate) fn open(storage: Storage, lock: Option<Lock>, config: Config) -> Resu
     }
     let whole = slots.len();
     let adopted = adopt(&storage, slots, &mut recovered)?;
-    let spare_is_bad = !clean && (whole < META_AT.len() || recovered.fell_back);
+    let spare_is_bad = whole < META_AT.len() || recovered.fell_back;
     check_len(&storage, &adopted.meta)?;
-    let written_again = if !clean && writable { write_again(&storage, &adopted) } else { Ok(()) };
+    let mut written_again = if !clean && writable { write_again(&storage, &adopted) } else { Ok(()) };
     let head = if clean { None } else { newer_head(&storage, &adopted, &mut recovered)? };
+    if let Some(head) = head.as_ref().filter(|_| writable && written_again.is_ok()) {
+        written_again = head.write_again(&storage, adopted.meta.page_size as usize);
+    }
 
+    let head = head.map(|head| head.root);
     let meta = adopted.meta;
     let (page_size, root) = (meta.page_size as usize, meta.root);
     let shown = head.unwrap_or(root);
@@ -275,8 +279,26 @@ fn write_again(storage: &Storage, adopted: &Slot) -> Result<()> {
     storage.sync(&mapping, len)
 }
 
+/// A buffered commit that was found whole.
+struct NewerHead {
+    root: Root,
+    /// Its pages that are younger than the durable root: first page and number.
+    runs: Vec<(PageId, u64)>,
+}
+
+impl NewerHead {
+    /// As [`write_again`]: a sync makes only what is written durable.
+    fn write_again(&self, storage: &Storage, page_size: usize) -> Result<()> {
+        for (start, pages) in &self.runs {
+            let bytes = read(storage, start.0, *pages, page_size)?;
+            storage.write_at(&[&bytes], start.0 * page_size as u64)?;
+        }
+        Ok(())
+    }
+}
+
 /// The root of a buffered commit that builds on the adopted meta page, if everything younger verifies.
-fn newer_head(storage: &Storage, adopted: &Slot, recovered: &mut Recovered) -> Result<Option<Root>> {
+fn newer_head(storage: &Storage, adopted: &Slot, recovered: &mut Recovered) -> Result<Option<NewerHead>> {
     let mut bytes = vec![0; HEAD_LEN];
     if storage.len()? < HEAD_AT + HEAD_LEN as u64 {
         return Ok(None);
@@ -299,11 +321,7 @@ fn newer_head(storage: &Storage, adopted: &Slot, recovered: &mut Recovered) -> R
     match verified {
         Ok(()) => {
             recovered.head_adopted = true;
-            if storage.access() == Access::ReadWrite {
-                // As with a record's pages: the sync that follows makes durable only what is written.
-                walk.write_again()?;
-            }
-            Ok(Some(root))
+            Ok(Some(NewerHead { root, runs: walk.runs }))
         }
         Err(Error::Corrupted { .. } | Error::Unsupported { .. }) => Ok(None),
         Err(error) => Err(error),
@@ -318,19 +336,11 @@ struct Walk<'s> {
     durable: TxnId,
     root: Root,
     pages: u64,
-    /// What was read: first page and how many.
+    /// What was read: first page and number.
     runs: Vec<(PageId, u64)>,
 }
 
 impl Walk<'_> {
-    fn write_again(&self) -> Result<()> {
-        for (id, pages) in &self.runs {
-            let bytes = read(self.storage, id.0, *pages, self.page_size)?;
-            self.storage.write_at(&[&bytes], id.0 * self.page_size as u64)?;
-        }
-        Ok(())
-    }
-
     fn everything(&mut self) -> Result<()> {
         let root = self.root;
         self.tree(&root.catalog, true)?;
@@ -348,7 +358,6 @@ impl Walk<'_> {
 
     fn read(&mut self, id: PageId, pages: u64) -> Result<Vec<u8>> {
         self.pages += pages;
-        self.runs.push((id, pages));
         if id.0.saturating_add(pages) > self.root.page_count || self.pages > self.root.page_count {
             return Err(Error::corrupted(
                 id.0,
@@ -357,6 +366,7 @@ impl Walk<'_> {
                 id,
             ));
         }
+        self.runs.push((id, pages));
         read(self.storage, id.0, pages, self.page_size)
     }
 

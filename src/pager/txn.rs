@@ -117,7 +117,8 @@ impl Txn {
         for extent in extents {
             // What is free again may be overwritten while this commit is the newest durable one.
             if let Some(sums) = &mut self.sums {
-                for page in extent.start..extent.end() {
+                let pages: Vec<u64> = sums.range(extent.start..extent.end()).map(|(page, _)| *page).collect();
+                for page in pages {
                     sums.remove(&page);
                 }
             }

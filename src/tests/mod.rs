@@ -121,3 +121,28 @@ fn a_transaction_that_began_before_a_failed_sync_does_not_commit() {
     let result = tx.commit();
     assert!(matches!(result, Err(Error::WritingEnded { .. })), "{result:?}");
 }
+
+/// Goal: neighbours that fit together are one page, also where keys are long and share most of their bytes.
+#[test]
+fn long_keys_keep_the_pair_rule() {
+    use ops::Key;
+    let insert = |key| Op::Insert { table: 0, key, value: Value { near: Near::Zero, off: 0, fill: 0 } };
+    let value = |near| Value { near, off: 0, fill: 0 };
+    let ops = [
+        insert(Key::Long(0)),
+        insert(Key::Short(260)),
+        insert(Key::Long(1)),
+        insert(Key::Long(2)),
+        Op::Scatter { table: 0, from: 261, count: 18, value: value(Near::Small) },
+        Op::Scatter { table: 0, from: 0, count: 2, value: value(Near::Inline) },
+    ];
+    for pages in [1 << 14, 2] {
+        for last in 0..2 {
+            let mut ops = ops.to_vec();
+            ops.push(Op::Scatter { table: 0, from: 0, count: last, value: value(Near::Inline) });
+            let setup = Setup { page_size: 8192, memory_limit: pages * 4096, ..Setup::PLAIN };
+            println!("{pages} {last}");
+            against_the_model(setup, &ops);
+        }
+    }
+}
