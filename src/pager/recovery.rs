@@ -95,6 +95,7 @@ pub(crate) fn open(storage: Storage, lock: Option<Lock>, config: Config) -> Resu
     let whole = slots.len();
     let adopted = adopt(&storage, slots, &mut recovered)?;
     let spare_is_bad = whole < META_AT.len() || recovered.fell_back;
+    recovered.clean &= !spare_is_bad;
     check_len(&storage, &adopted.meta)?;
     let mut written_again = if !clean && writable { write_again(&storage, &adopted) } else { Ok(()) };
     let head = if clean { None } else { newer_head(&storage, &adopted, &mut recovered)? };

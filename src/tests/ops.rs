@@ -248,8 +248,10 @@ fn durability() -> impl Strategy<Value = Durability> {
 pub(super) fn op(mix: Mix) -> impl Strategy<Value = Op> {
     let table = || prop_oneof![4 => Just(0u8), 2 => Just(1), 1 => 2..TABLES];
     let change = prop_oneof![
-        14 => (table(), key(mix), value(mix)).prop_map(|(table, key, value)| Op::Insert { table, key, value }),
-        3 => (table(), key(mix), value(mix)).prop_map(|(table, key, value)| Op::Replace { table, key, value }),
+        14 => (table(), key(mix), value(mix))
+            .prop_map(|(table, key, value)| Op::Insert { table, key, value }),
+        3 => (table(), key(mix), value(mix))
+            .prop_map(|(table, key, value)| Op::Replace { table, key, value }),
         6 => (table(), key(mix)).prop_map(|(table, key)| Op::Remove { table, key }),
         2 => (table(), key(mix)).prop_map(|(table, key)| Op::Take { table, key }),
         2 => (table(), key(mix), key(mix)).prop_map(|(table, from, to)| Op::RemoveRange { table, from, to }),
