@@ -45,8 +45,13 @@ pub(super) fn apply<P: PagesMut>(
     below: Below,
 ) -> Result<()> {
     let index = path.frame(depth).page;
+    let len_before = packed_page_len(Page::new(pages.bytes(index)));
     if edit_in_place(pages, index, edit) || rebuild(pages, index, edit) {
         add_below(pages, root, path.above(depth), below.count, below.flags);
+        if depth < path.leaf() && packed_page_len(Page::new(pages.bytes(index))) < len_before {
+            // New separators may be shorter, and the branch fit together with a neighbour now.
+            settle_above(pages, root, path, depth)?;
+        }
         return Ok(());
     }
     let depth = if depth > 0 { depth } else { grow_root(pages, root, path)? + 1 };
@@ -239,7 +244,12 @@ fn merge_pair<P: PagesMut>(pages: &mut P, parent: usize, slot: usize) -> Result<
 
 /// Settles the pages of a path from the leaf up, as far as they change, and then the root.
 pub(super) fn settle_path<P: PagesMut>(pages: &mut P, root: &mut TreeRoot, path: &Path) -> Result<()> {
-    for frame in path.above(path.leaf()).iter().rev() {
+    settle_above(pages, root, path, path.leaf())
+}
+
+/// As [`settle_path`], from the page at `depth` up.
+fn settle_above<P: PagesMut>(pages: &mut P, root: &mut TreeRoot, path: &Path, depth: usize) -> Result<()> {
+    for frame in path.above(depth).iter().rev() {
         if !settle(pages, frame.page, frame.slot)? {
             break;
         }

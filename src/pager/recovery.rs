@@ -7,8 +7,8 @@
 //!    error of the disk is an error and no reason to fall back.
 //! 4. Write what was adopted again, byte for byte, and sync, before anything is shown.
 //! 5. A meta page that is torn, or names what is not there, is replaced: by one with a higher ceiling.
-//! 6. A head record that builds on that meta page is adopted if every page younger than the durable root verifies;
-//!    then it is made durable.
+//! 6. A head record that builds on that meta page is adopted if every page younger than the durable root
+//!    verifies; then it is made durable.
 
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, OnceLock};
@@ -407,8 +407,8 @@ impl Walk<'_> {
     }
 }
 
-/// The system's boot, so that what was never synced is not believed after another. Where a system does not tell,
-/// all boots are alike.
+/// The system's boot, so that what was never synced is not believed after another. Where a system does not
+/// tell, all boots are alike.
 ///
 /// An error is not taken for that: with another boot's name, buffered commits would be given up.
 fn boot_id() -> Result<[u8; 16]> {
