@@ -41,6 +41,8 @@ pub(crate) struct WriteSet {
     runs: Vec<Option<Box<[u8]>>>,
     run_pages: u64,
     freed: Vec<Extent>,
+    /// See [`has_written`](WriteSet::has_written).
+    written: bool,
     spare: Vec<Box<[u8]>>,
     scratch: Vec<u8>,
     /// Bytes of heap copies in the whole transaction, and how many there may be.
@@ -72,6 +74,7 @@ impl WriteSet {
             runs: Vec::new(),
             run_pages: 0,
             freed: Vec::new(),
+            written: false,
             spare: Vec::new(),
             scratch: Vec::new(),
             heap_bytes,
@@ -82,6 +85,12 @@ impl WriteSet {
     /// Pages that have no number yet.
     pub(crate) fn unsealed_pages(&self) -> u64 {
         self.page_count + self.run_pages
+    }
+
+    /// Whether pages of the tree have got their place already: then the tree must be committed, changed or not, or
+    /// they were neither in use nor free.
+    pub(crate) fn has_written(&self) -> bool {
+        self.written
     }
 
     /// What the transaction has freed of the head root so far.
@@ -189,6 +198,7 @@ impl WriteSet {
             PageMut::new(self.bytes_mut(root_index).0).set_child(i, &below);
         }
         txn.give_back(ids.finish());
+        self.written = true;
         let (view, end) = txn.spill(&mut sealed)?;
         self.snapshot.extend(view, end);
         for (_, buffer) in sealed.pages {
@@ -342,6 +352,7 @@ impl PagesMut for WriteSet {
         let txn = Arc::clone(&self.txn);
         let mut txn = txn.lock();
         txn.give_back(self.freed.extract_if(.., |extent| extent.birth == self.id));
+        self.written = true;
         let (start, view, end) = txn.write_run(value)?;
         self.snapshot.extend(view, end);
         Ok(self.run_ref(start, value))

@@ -209,7 +209,7 @@ impl OpenTables {
             .into_inner()
             .into_iter()
             .filter_map(|place| match place {
-                Place::Here(state) => state.changed.then_some(state),
+                Place::Here(state) => (state.changed || state.set.has_written()).then_some(state),
                 Place::Dropped => None,
                 Place::Open { .. } => unreachable!("handles borrow the transaction"),
             })

@@ -235,3 +235,24 @@ fn a_value_that_its_own_transaction_replaces_does_not_spoil_the_commit() {
     ops.extend([insert(5), small(6), immediate(), small(7), immediate()]);
     explore_ops(&Setup::PLAIN, &ops);
 }
+
+/// Goal: a page that its transaction has written twice is not taken for its first version.
+/// Method: buffered commits that outgrow their memory again and again.
+#[test]
+fn a_page_written_twice_by_one_transaction_is_whole_or_not_believed() {
+    let value = |fill| Value { near: Near::Small, off: 50, fill };
+    let setup = Setup { memory_limit: 8192, ..Setup::PLAIN };
+    let mut ops = Vec::new();
+    for fill in 0..6 {
+        for from in 0..6 {
+            ops.push(Op::Scatter { table: 0, from: from * 7, count: 30, value: value(fill) });
+        }
+        ops.push(Op::Commit { durability: Durability::Buffered, two_phase: false });
+    }
+    let driver = scenario(&setup, &ops);
+    for seed in 0..4 {
+        let place = format!("seed {seed}");
+        let mut explorer = Explorer { driver: &driver, rng: Rng::new(seed), states: 0, place };
+        explorer.explore(2_000);
+    }
+}

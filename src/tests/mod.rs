@@ -123,6 +123,27 @@ fn a_transaction_that_began_before_a_failed_sync_does_not_commit() {
     assert!(matches!(result, Err(Error::WritingEnded { .. })), "{result:?}");
 }
 
+/// Goal: a tree that was not changed, but copied, and outgrew its memory then, loses no page.
+/// Method: a removal that finds nothing; then the table's copies are written to make room for others.
+#[test]
+fn a_tree_that_was_only_copied_loses_no_page() {
+    use ops::Key;
+    let value = Value { near: Near::Zero, off: 0, fill: 0 };
+    let insert = |table, key| Op::Insert { table, key, value };
+    let setup = Setup { memory_limit: 8192, ..Setup::PLAIN };
+    let ops = [
+        insert(0, Key::Long(0)),
+        insert(0, Key::Long(1)),
+        Op::Ascend { table: 0, from: 0, count: 3, value },
+        commit(),
+        Op::RemoveRange { table: 0, from: Key::Padded(0), to: Key::Short(1) },
+        insert(1, Key::Empty),
+        Op::Remove { table: 0, key: Key::Empty },
+        insert(1, Key::Text(0)),
+    ];
+    against_the_model(setup, &ops);
+}
+
 /// Goal: neighbours that fit together are one page, also where keys are long and share most of their bytes.
 #[test]
 fn long_keys_keep_the_pair_rule() {
