@@ -45,7 +45,7 @@ impl<'t> Commit<'t> {
         let id = txn.id();
         let pages: u64 = sets.iter().map(|set| set.unsealed_pages()).sum();
         let mut freed: Vec<Extent> = sets.iter_mut().flat_map(|set| set.take_freed()).collect();
-        txn.give_back(freed.extract_if(.., |extent| extent.birth == id));
+        txn.give_back_written(freed.extract_if(.., |extent| extent.birth == id));
         txn.frees = freed.iter().map(|extent| extent.len).sum();
 
         let (page_size, seed) = (txn.pager.base.page_size, txn.pager.base.seed);
@@ -101,9 +101,8 @@ impl<'t> Commit<'t> {
         let page_size = txn.pager.base.page_size as u64;
         let pinned = txn.writer.space.held_by(durable) * page_size;
         let checkpoint_due = pinned > txn.pager.config.checkpoint_bytes(page_count * page_size);
-        // What was written twice is not left to the head record: such a commit is synced before it is
-        // visible.
-        txn.pager.publish(Head { root, written }, buffered && !txn.rewrites)?;
+        // A head record is believed by the births of pages: it must not name one that was written twice.
+        txn.pager.publish(Head { root, written }, buffered && !txn.rewrote)?;
         txn.finished();
         let (pages, runs) = (txn.written_pages, txn.written_runs);
         Ok(Committed { root, pages, runs, checkpoint_due })

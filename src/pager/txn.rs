@@ -33,9 +33,11 @@ pub(crate) struct Txn {
     pub(super) taken: Runs,
     /// Given to this transaction and not needed after all.
     pub(super) own_free: Extents,
-    /// Whether a page that the transaction had written may have been written again. The first content has the
-    /// same place and birth as the second, so a walk by births could take it for that one after a crash.
-    pub(super) rewrites: bool,
+    /// Whether pages among `own_free` may have been written.
+    own_written: bool,
+    /// Whether a page may have been written twice. Its birth does not tell the two apart: after a crash
+    /// nobody may rely on births alone.
+    pub(super) rewrote: bool,
     /// Pages of the file, with those that the transaction has added.
     pub(super) end: u64,
     /// Pages that the transaction frees, as far as it is known: with more than it takes, it may use the
@@ -61,7 +63,8 @@ impl Txn {
             placement: Placement::LongRuns,
             taken: Runs::new(),
             own_free: Extents::default(),
-            rewrites: false,
+            own_written: false,
+            rewrote: false,
             end: head.root.page_count,
             frees: 0,
             sums: Some(BTreeMap::new()),
@@ -116,9 +119,15 @@ impl Txn {
         Ok(())
     }
 
-    /// Pages that this transaction alone has used and freed again.
+    /// Pages that this transaction was given and does not need.
     pub(super) fn give_back(&mut self, extents: impl IntoIterator<Item = Extent>) {
+        extents.into_iter().for_each(|extent| self.own_free.add(extent.start, extent.len));
+    }
+
+    /// Pages that this transaction has written and freed again.
+    pub(super) fn give_back_written(&mut self, extents: impl IntoIterator<Item = Extent>) {
         for extent in extents {
+            self.own_written = true;
             // What is free again may be overwritten while this commit is the newest durable one.
             if let Some(sums) = &mut self.sums {
                 let pages: Vec<u64> = sums.range(extent.start..extent.end()).map(|(page, _)| *page).collect();
@@ -141,9 +150,8 @@ impl Txn {
         let mut runs = Runs::new();
         let mut rest = want;
         while let Some((start, len)) = self.own_free.longest().filter(|_| rest > 0) {
-            self.rewrites |= self.written_pages > 0;
             let len = len.min(rest);
-            self.own_free.take(start, len);
+            self.take_own(start, len);
             runs.push((start, len));
             rest -= len;
         }
@@ -168,6 +176,11 @@ impl Txn {
         Ok(Ids { runs: runs.into() })
     }
 
+    fn take_own(&mut self, start: u64, len: u64) {
+        self.own_free.take(start, len);
+        self.rewrote |= self.own_written;
+    }
+
     fn take_free(&mut self, want: u64, fragments: bool, runs: &mut Runs) -> u64 {
         if want == 0 {
             return 0;
@@ -182,8 +195,7 @@ impl Txn {
     fn allocate_run(&mut self, want: u64) -> Result<u64> {
         self.start()?;
         if let Some(start) = self.own_free.best_fit(want) {
-            self.rewrites |= self.written_pages > 0;
-            self.own_free.take(start, want);
+            self.take_own(start, want);
             return Ok(start);
         }
         let start = match self.writer.space.take_run(want, self.placement) {

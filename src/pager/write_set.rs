@@ -185,7 +185,7 @@ impl WriteSet {
     fn spill(&mut self, root: &mut TreeRoot) -> Result<()> {
         let txn = Arc::clone(&self.txn);
         let mut txn = txn.lock();
-        txn.give_back(self.freed.extract_if(.., |extent| extent.birth == self.id));
+        txn.give_back_written(self.freed.extract_if(.., |extent| extent.birth == self.id));
         let Some(root_index) = root.child.dirty() else { return Ok(()) };
         let mut ids = txn.allocate(self.unsealed_pages() - 1)?;
         let mut sealed = Sealed::default();
@@ -351,7 +351,7 @@ impl PagesMut for WriteSet {
         }
         let txn = Arc::clone(&self.txn);
         let mut txn = txn.lock();
-        txn.give_back(self.freed.extract_if(.., |extent| extent.birth == self.id));
+        txn.give_back_written(self.freed.extract_if(.., |extent| extent.birth == self.id));
         self.written = true;
         let (start, view, end) = txn.write_run(value)?;
         self.snapshot.extend(view, end);
