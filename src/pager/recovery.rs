@@ -410,8 +410,10 @@ impl Walk<'_> {
             match page.value(i) {
                 LeafValue::Overflow(run) if run.birth > self.durable => {
                     let bytes = self.read(run.page(), run_pages(u64::from(run.len), self.page_size))?;
-                    let sum = self.seed.sum(bytes.get(..run.len as usize).unwrap_or(&bytes));
-                    if sum != run.sum {
+                    let (value, behind) = bytes.split_at_checked(run.len as usize).unwrap_or((&bytes, &[]));
+                    let sum = self.seed.sum(value);
+                    // What lies behind the value was written with it: other bytes there are torn as well.
+                    if sum != run.sum || behind.iter().any(|b| *b != 0) {
                         return Err(Error::corrupted(run.page().0, "checksum of a value", run.sum, sum));
                     }
                 }
