@@ -5,7 +5,7 @@ use std::ops::Bound;
 
 use super::rank::rank;
 use crate::error::Result;
-use crate::page::{Child, Page, TreeRoot};
+use crate::page::{Child, LeafValue, Page, TreeRoot};
 use crate::pager::Pages;
 
 /// A range of keys.
@@ -81,12 +81,22 @@ impl<'p> Cursor<'p> {
         }
     }
 
+    #[inline]
     fn entry(&self, slot: usize) -> Result<Entry<'p>> {
         let prefix = self.leaf.prefix();
-        let suffix = self.leaf.suffix(slot);
-        let key =
-            if prefix.is_empty() { Cow::Borrowed(suffix) } else { Cow::Owned([prefix, suffix].concat()) };
-        Ok((key, super::value(self.pages, self.leaf, slot)?))
+        let (suffix, value) = self.leaf.leaf_entry(slot);
+        let key = if prefix.is_empty() {
+            Cow::Borrowed(suffix)
+        } else {
+            let mut key = Vec::with_capacity(prefix.len() + suffix.len());
+            key.extend_from_slice(prefix);
+            key.extend_from_slice(suffix);
+            Cow::Owned(key)
+        };
+        match value {
+            LeafValue::Inline(value) => Ok((key, value)),
+            LeafValue::Overflow(run) => Ok((key, self.pages.run(&run)?)),
+        }
     }
 
     /// Goes to the leaf behind or before this one; whether there is one.

@@ -209,14 +209,15 @@ impl<'e, 'c> Group<'e, 'c> {
     /// All cells of the group, in order, with the edit made.
     fn cells<'a>(&'a self) -> Vec<Cell<'a>> {
         let (slot, edit) = (self.slot, &self.edit);
-        let mut cells = Vec::new();
+        let len = self.members.iter().map(|member| Page::new(&member.bytes).len()).sum::<usize>();
+        let mut cells = Vec::with_capacity(len + edit.cells.len());
         for (i, member) in self.members.iter().enumerate() {
             let page = Page::new(&member.bytes);
             let from = cells.len();
             if self.range.start + i == slot {
                 cells.extend(edited(page, edit));
             } else {
-                cells.extend((0..page.len()).map(|i| page.cell(i)));
+                cells.extend(page.cells(0..page.len()));
             }
             if let (Some(child), Some(last)) = (&member.last_child, cells.last_mut()) {
                 last.fixed = child;
@@ -314,10 +315,9 @@ fn build_page<P: PagesMut>(pages: &mut P, level: u8, cells: &[Cell<'_>]) -> Chil
 
 /// The cells of `page` with the edit made.
 pub(super) fn edited<'a>(page: Page<'a>, edit: &Edit<'_, 'a>) -> Vec<Cell<'a>> {
-    let kept = |range: std::ops::Range<usize>| range.map(|i| page.cell(i));
     let mut cells = Vec::with_capacity(page.len() + edit.cells.len());
-    cells.extend(kept(0..edit.at));
+    cells.extend(page.cells(0..edit.at));
     cells.extend_from_slice(edit.cells);
-    cells.extend(kept(edit.at + edit.remove..page.len()));
+    cells.extend(page.cells(edit.at + edit.remove..page.len()));
     cells
 }

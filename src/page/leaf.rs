@@ -65,15 +65,23 @@ pub(crate) enum LeafValue<'a> {
 }
 
 impl<'a> Page<'a> {
-    /// The value of entry `i` of a leaf.
-    pub(crate) fn value(self, i: usize) -> LeafValue<'a> {
+    /// The suffix and the value of entry `i` of a leaf, whose slot is decoded once.
+    #[inline]
+    pub(crate) fn leaf_entry(self, i: usize) -> (&'a [u8], LeafValue<'a>) {
         let slot = self.slot(i);
         let cell = self.bytes().get(usize::from(slot.offset)..).unwrap_or(&[]);
         let end = LEAF_KEY_AT + slot.key_len();
-        if slot.is_extended() {
-            LeafValue::Overflow(OverflowRef::decode(cell.get(end..).unwrap_or(&[])))
+        let Some((key, tail)) = cell.split_at_checked(end) else { return (&[], LeafValue::Inline(&[])) };
+        let value = if slot.is_extended() {
+            LeafValue::Overflow(OverflowRef::decode(tail))
         } else {
-            LeafValue::Inline(cell.get(end..end + usize::from(get_u16(cell, 0))).unwrap_or(&[]))
-        }
+            LeafValue::Inline(tail.get(..usize::from(get_u16(cell, 0))).unwrap_or(&[]))
+        };
+        (&key[LEAF_KEY_AT..], value)
+    }
+
+    /// The value of entry `i` of a leaf.
+    pub(crate) fn value(self, i: usize) -> LeafValue<'a> {
+        self.leaf_entry(i).1
     }
 }

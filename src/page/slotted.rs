@@ -173,18 +173,28 @@ impl<'a> Page<'a> {
         }
     }
 
-    /// Cell `i` with its parts.
+    /// Cell `i` with its parts; empty ones if there is none.
     pub(crate) fn cell(self, i: usize) -> Cell<'a> {
-        let slot = self.slot(i);
-        let bytes = self.cell_bytes(slot);
-        let (at, end) = (self.key_at(), self.key_at() + slot.key_len());
-        Cell {
-            prefix: self.prefix(),
-            suffix: bytes.get(at..end).unwrap_or(&[]),
-            fixed: bytes.get(..at).unwrap_or(&[]),
-            tail: bytes.get(end..end + self.tail_len(slot)).unwrap_or(&[]),
-            extended: slot.is_extended(),
-        }
+        let none = Cell { prefix: &[], suffix: &[], fixed: &[], tail: &[], extended: false };
+        self.cells(i..i + 1).next().unwrap_or(none)
+    }
+
+    /// The cells of `range` with their parts: the header is decoded once for all of them.
+    pub(crate) fn cells(self, range: std::ops::Range<usize>) -> impl ExactSizeIterator<Item = Cell<'a>> {
+        let (prefix, key_at, is_leaf) = (self.prefix(), self.key_at(), self.is_leaf());
+        self.slots().get(range).unwrap_or(&[]).iter().map(move |slot| {
+            let slot = Slot::decode(*slot);
+            let bytes = self.cell_bytes(slot);
+            let tail_len = match (is_leaf, slot.is_extended()) {
+                (false, _) => 0,
+                (true, true) => EXTENDED_TAIL,
+                (true, false) => usize::from(get_u16(bytes, 0)),
+            };
+            let (cell, rest) = bytes.split_at_checked(key_at + slot.key_len()).unwrap_or((&[], &[]));
+            let (fixed, suffix) = cell.split_at_checked(key_at).unwrap_or((&[], &[]));
+            let tail = rest.get(..tail_len).unwrap_or(&[]);
+            Cell { prefix, suffix, fixed, tail, extended: slot.is_extended() }
+        })
     }
 
     /// The whole key of entry `i`, assembled.

@@ -71,7 +71,7 @@ impl<'t> Commit<'t> {
     /// Steps 4 to 6. `catalog` is the sealed root of the catalog.
     pub(crate) fn finish(mut self, catalog: TreeRoot, buffered: bool, two_phase: bool) -> Result<Committed> {
         let page_count = self.write_log()?;
-        let Commit { mut txn, freed, mut sealed, .. } = self;
+        let Commit { mut txn, mut freed, mut sealed, .. } = self;
         txn.write(&mut sealed)?;
         txn.fill_end(page_count)?;
 
@@ -88,9 +88,10 @@ impl<'t> Commit<'t> {
             .sums
             .take()
             .map(|sums| sums.into_iter().map(|(page, sum)| Written { page, birth, sum }).collect::<Vec<_>>());
+        freed.sort_unstable();
         let is_freed = |page| {
-            // Extents that hang together are joined but not sorted with those of the log.
-            freed.iter().any(|extent| (extent.start..extent.end()).contains(&page))
+            let behind = freed.partition_point(|extent| extent.start <= page);
+            behind > 0 && page < freed[behind - 1].end()
         };
         let own = own.filter(|_| !two_phase);
         let written = txn.head.written_by_next(durable, is_freed, own);
@@ -142,8 +143,8 @@ impl<'t> Commit<'t> {
     }
 }
 
-/// How many records a commit writes at most, as far as it has taken pages. What it frees and what it does not need
-/// after all is said twice where a page that is taken out of the log said something of the same place.
+/// How many records a commit writes at most, as far as it has taken pages. What it frees and what it does not
+/// need after all is said twice where a page that is taken out of the log said something of the same place.
 fn records_known(txn: &Txn, freed: &[Extent], plan: &LogPlan, ids: &Ids) -> usize {
     let count = |extents: &mut dyn Iterator<Item = Extent>| extents.map(|e| e.records()).sum::<usize>();
     let taken = count(&mut txn.taken.iter().map(|(start, len)| Extent::used(*start, *len)));
@@ -151,8 +152,9 @@ fn records_known(txn: &Txn, freed: &[Extent], plan: &LogPlan, ids: &Ids) -> usiz
         count(&mut txn.own_free.iter().chain(ids.iter()).map(|(start, len)| Extent::free(start, len)));
     let freed = count(&mut freed.iter().copied());
     let said = count(&mut still_true(plan, &txn.writer.space).into_iter());
-    // And one for the end of the file.
-    txn.writer.log.carried(plan) + said + taken + 2 * (unused + freed) + 1
+    // The end of the file may be longer than one record can say.
+    let cut_off = Extent::used(0, txn.end).records();
+    txn.writer.log.carried(plan) + said + taken + 2 * (unused + freed) + cut_off
 }
 
 /// Lowers the page count by what is free at the end, if that is worth it; the record that takes it back.

@@ -22,9 +22,9 @@ pub(super) struct FreeLog {
     pages: VecDeque<LogLink>,
     /// What the newest page says.
     newest: Vec<Extent>,
-    /// How many old records may be looked at for what was added: two for each record, and for each that a page has
-    /// room for and never gets. What is said again does not count, so no commit does more than its share; and as
-    /// less than half of a log that is too long is current, the log never outruns its cleaning.
+    /// How many old records may be looked at for what was added: two for each record, and for each that a
+    /// page has room for and never gets. What is said again does not count, so no commit does more than its
+    /// share; and as less than half of a log that is too long is current, the log never outruns its cleaning.
     credit: usize,
 }
 

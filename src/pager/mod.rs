@@ -138,7 +138,8 @@ impl Pager {
         self.check_len()?;
         let head = self.head();
         self.cut_file(&mut writer, &head)?;
-        // The transaction reads the head through the current mapping, which nobody may have looked behind yet.
+        // The transaction reads the head through the current mapping, which nobody may have looked behind
+        // yet.
         self.view(head.root.page_count)?;
         Ok(Txn::new(Arc::clone(self), writer))
     }

@@ -21,7 +21,8 @@ pub(crate) trait Pages: Sync {
     /// The value that `run` refers to.
     fn run(&self, run: &OverflowRef) -> Result<&[u8]>;
 
-    /// The value, its checksum computed again however long it is.
+    /// The value, its checksum computed again however long it is, and what lies behind it in its last page
+    /// looked at.
     fn recheck_run(&self, run: &OverflowRef) -> Result<&[u8]> {
         self.run(run)
     }

@@ -7,8 +7,8 @@
 //!    error of the disk is an error and no reason to fall back.
 //! 4. Write what was adopted again, byte for byte, and sync, before anything is shown.
 //! 5. A meta page that is torn, or names what is not there, is replaced: by one with a higher ceiling.
-//! 6. A head record that builds on that meta page is adopted if every page younger than the durable root verifies;
-//!    then it is made durable.
+//! 6. A head record that builds on that meta page is adopted if every page younger than the durable root
+//!    verifies; then it is made durable.
 
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, OnceLock};
@@ -84,31 +84,12 @@ pub(crate) fn format(storage: &Storage, page_size: usize) -> Result<()> {
 
 /// Opens a file that is a database, with its lock held.
 pub(crate) fn open(storage: Storage, lock: Option<Lock>, config: Config) -> Result<Arc<Pager>> {
-    let mut slots = read_metas(&storage)?;
     let writable = storage.access() == Access::ReadWrite;
-    let clean = slots.first().is_some_and(|slot| slot.meta.clean);
-    let mut recovered = Recovered { txn: 0, clean, fell_back: false, pages_verified: 0, head_adopted: false };
-    if !clean {
-        storage.drop_cache();
-        slots = read_metas(&storage)?;
-    }
-    let whole = slots.len();
-    let adopted = adopt(&storage, slots, &mut recovered)?;
-    let spare_is_bad = whole < META_AT.len() || recovered.fell_back;
-    check_len(&storage, &adopted.meta)?;
-    let mut written_again = if !clean && writable { write_again(&storage, &adopted) } else { Ok(()) };
-    let head = if clean { None } else { newer_head(&storage, &adopted, &mut recovered)? };
-    if let Some(head) = head.as_ref().filter(|_| writable && written_again.is_ok()) {
-        written_again = head.write_again(&storage, adopted.meta.page_size as usize);
-    }
-
-    let head = head.map(|head| head.root);
+    let Found { adopted, head, recovered, written_again, spare_is_bad } = recover(&storage, writable)?;
     let meta = adopted.meta;
     let (page_size, root) = (meta.page_size as usize, meta.root);
-    let shown = head.unwrap_or(root);
-    recovered.txn = shown.txn.0;
     let base = Arc::new(Base {
-        shared: Shared::new(&shown),
+        shared: Shared::new(&head.unwrap_or(root)),
         page_size,
         seed: Seed::of(&meta.database_id),
         storage,
@@ -125,7 +106,7 @@ pub(crate) fn open(storage: Storage, lock: Option<Lock>, config: Config) -> Resu
         base_sums: [Meta::sum_of(&adopted.bytes), 0],
         recorded: head.is_some(),
     };
-    let can_write = writable && meta.read_only_compatible == 0;
+    let unknown = meta.read_only_compatible;
     let pager = Arc::new(Pager {
         view: RwLock::new(Arc::new(map(&base, &config)?)),
         base,
@@ -138,19 +119,57 @@ pub(crate) fn open(storage: Storage, lock: Option<Lock>, config: Config) -> Resu
         leader: Mutex::new(Leader { slot: adopted.slot, meta }),
         heads: Mutex::new(heads),
     });
-    if writable && !can_write {
-        let what = "read-only-compatible feature";
-        pager.end_writing(&Error::Unsupported { what, found: pager.leader.lock().meta.read_only_compatible });
+    if !writable {
+        return Ok(pager);
     }
-    if let Err(error) = written_again {
+    if unknown != 0 {
+        let what = "read-only-compatible feature";
+        pager.end_writing(&Error::Unsupported { what, found: unknown });
+    } else if let Err(error) = written_again {
         // What is there can be read; nothing is added to it.
         pager.end_writing(&error);
-    } else if head.is_some() && can_write {
+    } else if head.is_some() {
         pager.sync_all()?;
-    } else if spare_is_bad && can_write {
+    } else if spare_is_bad {
         pager.rewrite_spare();
     }
     Ok(pager)
+}
+
+/// What opening has found in the file, and done to it.
+struct Found {
+    adopted: Slot,
+    /// The root of a buffered commit behind the adopted meta page.
+    head: Option<Root>,
+    recovered: Recovered,
+    /// Whether what is adopted could be written again, if it had to be.
+    written_again: Result<()>,
+    /// The other meta page is torn, or names what is not there.
+    spare_is_bad: bool,
+}
+
+/// Steps 1 to 4, and what 5 and 6 need to know.
+fn recover(storage: &Storage, writable: bool) -> Result<Found> {
+    let mut slots = read_metas(storage)?;
+    let clean = slots.first().is_some_and(|slot| slot.meta.clean);
+    let mut recovered = Recovered { txn: 0, clean, fell_back: false, pages_verified: 0, head_adopted: false };
+    if !clean {
+        storage.drop_cache();
+        slots = read_metas(storage)?;
+    }
+    let whole = slots.len();
+    let adopted = adopt(storage, slots, &mut recovered)?;
+    let spare_is_bad = whole < META_AT.len() || recovered.fell_back;
+    recovered.clean &= !spare_is_bad;
+    check_len(storage, &adopted.meta)?;
+    let mut written_again = if !clean && writable { write_again(storage, &adopted) } else { Ok(()) };
+    let head = if clean { None } else { newer_head(storage, &adopted, &mut recovered)? };
+    if let Some(head) = head.as_ref().filter(|_| writable && written_again.is_ok()) {
+        written_again = head.write_again(storage, adopted.meta.page_size as usize);
+    }
+    let head = head.map(|head| head.root);
+    recovered.txn = head.unwrap_or(adopted.meta.root).txn.0;
+    Ok(Found { adopted, head, recovered, written_again, spare_is_bad })
 }
 
 /// A meta page that decodes.
@@ -407,8 +426,8 @@ impl Walk<'_> {
     }
 }
 
-/// The system's boot, so that what was never synced is not believed after another. Where a system does not tell,
-/// all boots are alike.
+/// The system's boot, so that what was never synced is not believed after another. Where a system does not
+/// tell, all boots are alike.
 ///
 /// An error is not taken for that: with another boot's name, buffered commits would be given up.
 fn boot_id() -> Result<[u8; 16]> {

@@ -182,6 +182,12 @@ impl Pages for Snapshot {
     fn recheck_run(&self, run: &OverflowRef) -> Result<&[u8]> {
         let bytes = self.run_bytes(run)?;
         self.check_run(bytes, run)?;
+        let pages = run_pages(u64::from(run.len), self.page_size());
+        let behind = self.pages(run.page(), pages, run.birth)?.get(bytes.len()..).unwrap_or(&[]);
+        if behind.iter().any(|byte| *byte != 0) {
+            let last = run.page().0 + pages - 1;
+            return Err(Error::corrupted(last, "unused bytes behind a value", "zeros", "other bytes"));
+        }
         Ok(bytes)
     }
 }

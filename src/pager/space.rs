@@ -107,7 +107,7 @@ impl Space {
         let mut runs = Runs::new();
         let mut rest = want;
         if placement == Placement::LongRuns
-            && let Some(start) = self.free.best_fit(want)
+            && let Some(start) = self.fit(want)
         {
             self.free.take(start, want);
             return vec![(start, want)];
@@ -126,10 +126,18 @@ impl Space {
         runs
     }
 
+    /// Where `want` pages lie side by side: in the shortest extent, but not behind a free sixteenth of the
+    /// file. Small commits would stay at the end for long, and it could not be given back.
+    fn fit(&self, want: u64) -> Option<u64> {
+        let shortest = self.free.best_fit(want)?;
+        let (start, len) = self.free.longest()?;
+        Some(if start < shortest && len >= shortest / 16 { start } else { shortest })
+    }
+
     /// Takes `want` pages that lie side by side.
     pub(super) fn take_run(&mut self, want: u64, placement: Placement) -> Option<u64> {
         let start = match placement {
-            Placement::LongRuns => self.free.best_fit(want),
+            Placement::LongRuns => self.fit(want),
             Placement::Lowest => self.free.lowest_fit(want),
         }?;
         self.free.take(start, want);
@@ -238,12 +246,23 @@ mod tests {
     }
 
     #[test]
+    fn nothing_is_placed_behind_a_free_sixteenth_of_the_file() {
+        let mut space = Space::default();
+        space.add_free(300, 70);
+        space.add_free(1_000, 5);
+        assert_eq!(space.take(3, Placement::LongRuns, false), [(300, 3)]);
+        assert_eq!(space.take_run(3, Placement::LongRuns), Some(303));
+        space.take_extent(306, 54);
+        assert_eq!(space.take(3, Placement::LongRuns, false), [(1_000, 3)]);
+    }
+
+    #[test]
     fn long_runs_come_first_and_short_ones_only_on_demand() {
         let mut space = Space::default();
-        for (start, len) in [(10, 3), (20, 40), (100, 20), (200, 8)] {
+        for (start, len) in [(10, 3), (20, 40), (100, 20), (1_000, 8)] {
             space.add_free(start, len);
         }
-        assert_eq!(space.take(8, Placement::LongRuns, false), [(200, 8)]);
+        assert_eq!(space.take(8, Placement::LongRuns, false), [(1_000, 8)]);
         assert_eq!(space.take(70, Placement::LongRuns, false), [(20, 40), (100, 20)]);
         assert_eq!(space.take(5, Placement::LongRuns, false), []);
         assert_eq!(space.take(5, Placement::LongRuns, true), [(10, 3)]);

@@ -89,7 +89,8 @@ impl Pager {
         if durable >= txn {
             return Ok(());
         }
-        // The sync of somebody else has failed: perhaps it would have covered this commit, and perhaps it did.
+        // The sync of somebody else has failed: perhaps it would have covered this commit, and perhaps it
+        // did.
         self.check_writable()
             .map_err(|source| Error::OutcomeUnknown { txn: txn.0, source: Box::new(source) })?;
         // 2. Capture the head; from here on its root is pinned. In one step, so that no scan can miss both.
@@ -185,8 +186,8 @@ impl Pager {
         Ok(())
     }
 
-    /// Writes a good meta page over a bad one, with a higher ceiling. If it fails, writing has ended, and the durable
-    /// meta page is where it was.
+    /// Writes a good meta page over a bad one, with a higher ceiling. If it fails, writing has ended, and the
+    /// durable meta page is where it was.
     pub(super) fn rewrite_spare(&self) {
         let mut writer = self.writer.lock();
         let id = TxnId(writer.next_id);
@@ -194,8 +195,8 @@ impl Pager {
         let _ = self.raise_ceiling(id, &mut writer);
     }
 
-    /// Ends in good order: everything is synced, the file is cut to its pages, and a meta page says that nothing
-    /// needs to be verified when it is opened again.
+    /// Ends in good order: everything is synced, the file is cut to its pages, and a meta page says that
+    /// nothing needs to be verified when it is opened again.
     pub(crate) fn close(&self) -> Result<()> {
         let mut writer = self.writer.lock();
         if self.check_writable().is_err() || writer.ceiling == writer.next_id && self.is_clean() {

@@ -1,7 +1,7 @@
 //! Goal: the free space is never lost, never given out twice, and its log never grows without bound.
-//! Method: transactions of every end (commits, durable and not, aborts, spills, failed ones) over tables of small
-//! and large values, beside snapshots that come and go; after each, the pages of the file are accounted for, and
-//! what the log of the head says is compared with what the writer has in memory.
+//! Method: transactions of every end (commits, durable and not, aborts, spills, failed ones) over tables of
+//! small and large values, beside snapshots that come and go; after each, the pages of the file are accounted
+//! for, and what the log of the head says is compared with what the writer has in memory.
 
 use std::collections::BTreeSet;
 use std::panic::Location;
@@ -90,6 +90,10 @@ fn table<'t>(tx: &'t OpenTables, name: &str) -> RawTableMut<'t> {
     RawTableMut::new(tx, tx.take(name, Some(("bytes", "bytes")), Location::caller()).unwrap())
 }
 
+fn key(i: impl Into<u64>) -> Vec<u8> {
+    format!("{:016x}", i.into()).into_bytes()
+}
+
 /// One operation of the random histories.
 #[derive(Debug, Clone)]
 enum Op {
@@ -130,8 +134,8 @@ fn op() -> impl Strategy<Value = Op> {
 proptest! {
     #![proptest_config(ProptestConfig { cases: 64, ..ProptestConfig::default() })]
 
-    /// Goal: whatever happens, the log and the memory agree and no page is lost. Method: random histories with a
-    /// memory limit so small that transactions spill.
+    /// Goal: whatever happens, the log and the memory agree and no page is lost. Method: random histories
+    /// with a memory limit so small that transactions spill.
     #[test]
     fn log_and_memory_agree_in_every_history(ops in prop::collection::vec(op(), 1..120), ratio in 0u8..3) {
         let mut options = OpenOptions::new();
@@ -146,14 +150,14 @@ proptest! {
                     let mut table = table(tx, "a");
                     for i in from..from + count {
                         let i = i.wrapping_mul(40_503) % 1_200;
-                        table.insert(&i.to_le_bytes(), &vec![7; len]).unwrap();
+                        table.insert(&key(i), &vec![7; len]).unwrap();
                     }
                 }
                 Op::Remove(from, count) => {
                     let tx = tx.get_or_insert_with(|| engine.begin());
                     let mut table = table(tx, "a");
                     for i in from..from + count {
-                        table.remove(&i.to_le_bytes()).unwrap();
+                        table.remove(&key(i)).unwrap();
                     }
                 }
                 Op::Drop => {
@@ -207,7 +211,7 @@ fn a_page_of_the_log_is_never_called_free() {
             let mut table = table(&tx, "a");
             for _ in 0..1 + round % 60 {
                 let i = engine.below(4_000);
-                table.insert(&i.to_le_bytes(), &vec![7; 1 + 20 * index(engine.below(150))]).unwrap();
+                table.insert(&key(i), &vec![7; 1 + 20 * index(engine.below(150))]).unwrap();
             }
         }
         engine.commit(tx, round % 3 > 0);
@@ -216,15 +220,15 @@ fn a_page_of_the_log_is_never_called_free() {
     engine.check();
 }
 
-/// Commits that overwrite `batch` of 20,000 entries each: at any time the log may have twice the pages that the
-/// extents need, those of two commits, and a few.
+/// Commits that overwrite `batch` of 20,000 entries each: at any time the log may have twice the pages that
+/// the extents need, those of two commits, and a few.
 fn log_in_proportion(batch: u64, commits: u64) {
     let mut engine = Engine::new(&OpenOptions::new());
     let tx = engine.begin();
     {
         let mut table = table(&tx, "a");
         for i in 0..20_000u64 {
-            table.insert(&i.to_le_bytes(), &[7; 150]).unwrap();
+            table.insert(&key(i), &[7; 150]).unwrap();
         }
     }
     engine.commit(tx, true);
@@ -234,7 +238,7 @@ fn log_in_proportion(batch: u64, commits: u64) {
         {
             let mut table = table(&tx, "a");
             for _ in 0..batch {
-                table.insert(&engine.below(20_000).to_le_bytes(), &[8; 150]).unwrap();
+                table.insert(&key(engine.below(20_000)), &[8; 150]).unwrap();
             }
         }
         engine.commit(tx, round % 100 > 0);
@@ -273,7 +277,7 @@ fn aborted_and_spilled_transactions_leave_nothing_behind() {
     let fill = |tx: &OpenTables, from: u64, count: u64| {
         let mut table = table(tx, "a");
         for i in from..from + count {
-            table.insert(&(i.wrapping_mul(0x9e37_79b9) % 100_003).to_le_bytes(), &[7; 150]).unwrap();
+            table.insert(&key(i.wrapping_mul(0x9e37_79b9) % 100_003), &[7; 150]).unwrap();
         }
         table.insert(b"large", &vec![7; 300_000]).unwrap();
     };
@@ -304,5 +308,35 @@ fn aborted_and_spilled_transactions_leave_nothing_behind() {
     let (log_pages, free, pending) = engine.compare();
     let in_use = engine.pager.page_count() - free - pending;
     assert_eq!(in_use, 3 + log_pages as u64);
+    engine.check();
+}
+
+/// The end of a file whose large table is gone, where small commits were put while a snapshot had the table.
+#[test]
+fn small_commits_do_not_keep_the_end_of_the_file() {
+    let engine = Engine::new(&OpenOptions::new());
+    let fill = |name: &str, count: u64| {
+        let tx = engine.begin();
+        {
+            let mut table = table(&tx, name);
+            for i in 0..count {
+                table.insert(&key(i.wrapping_mul(0x9e37_79b9_7f4a_7c15)), &[7; 150]).unwrap();
+            }
+        }
+        engine.commit(tx, false);
+    };
+    fill("small", 20_000);
+    let small = engine.pager.page_count();
+    fill("large", 100_000);
+    let reader = engine.pager.begin_read().unwrap();
+    let tx = engine.begin();
+    tx.drop_table("large", Location::caller()).unwrap();
+    engine.commit(tx, false);
+    (1..6).for_each(|i| fill("touched", i));
+    drop(reader);
+    (1..4).for_each(|i| fill("touched", i));
+    let end = engine.pager.page_count();
+    println!("{small} pages, now {end}");
+    assert!(end <= small + 100, "{small} pages, now {end}");
     engine.check();
 }

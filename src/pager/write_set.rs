@@ -87,8 +87,8 @@ impl WriteSet {
         self.page_count + self.run_pages
     }
 
-    /// Whether pages of the tree have got their place already: then the tree must be committed, changed or not, or
-    /// they were neither in use nor free.
+    /// Whether pages of the tree have got their place already: then the tree must be committed, changed or
+    /// not, or they were neither in use nor free.
     pub(crate) fn has_written(&self) -> bool {
         self.written
     }

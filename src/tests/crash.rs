@@ -1,11 +1,11 @@
-//! Goal: a power cut or the end of the process, whenever it comes, leaves the last version that was acknowledged as
-//! durable or a newer whole one; the file is sound, and writing goes on.
-//! Method: random operations on a simulated disk; then, at every point of what happened and for every kind of loss,
-//! the disk as it may be found is opened and compared with the model. Some are cut a second time while they recover,
-//! or after another commit.
+//! Goal: a power cut or the end of the process, whenever it comes, leaves the last version that was
+//! acknowledged as durable or a newer whole one; the file is sound, and writing goes on.
+//! Method: random operations on a simulated disk; then, at every point of what happened and for every kind of
+//! loss, the disk as it may be found is opened and compared with the model. Some are cut a second time while
+//! they recover, or after another commit.
 //!
-//! `FOLIO_CRASH_STATES` says how many states are looked at, `FOLIO_CRASH_SEED` with which seed the first scenario is
-//! made; the others follow it. A failure names its seed.
+//! `FOLIO_CRASH_STATES` says how many states are looked at, `FOLIO_CRASH_SEED` with which seed the first
+//! scenario is made; the others follow it. A failure names its seed.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -157,7 +157,7 @@ pub(super) fn add(db: &Database, version: &mut Version) {
 pub(super) fn try_add(db: &Database, version: &mut Version) -> Result<()> {
     let mut next = version.clone();
     let entries = std::sync::Arc::make_mut(next.entry("after".to_owned()).or_default());
-    let key = (entries.len() as u64).to_be_bytes().to_vec();
+    let key = (entries.len() as u64).to_le_bytes().to_vec();
     let tx = db.begin_write()?;
     tx.create_raw("after", "[u8]", "[u8]")?.insert(&key, &[7; 100])?;
     entries.insert(key, [7; 100].into());

@@ -1,5 +1,5 @@
-//! Goal: whatever call fails, the transaction says so, nothing that was acknowledged is lost, reading goes on; a full
-//! disk ends one transaction alone, anything else ends writing.
+//! Goal: whatever call fails, the transaction says so, nothing that was acknowledged is lost, reading goes
+//! on; a full disk ends one transaction alone, anything else ends writing.
 //! Method: a scenario is run once for every call that it makes, and that call fails.
 
 use proptest::prelude::*;

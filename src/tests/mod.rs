@@ -32,7 +32,8 @@ proptest! {
     #![proptest_config(cases())]
 
     /// Goal: the database is its model, whatever is done and however it is opened.
-    /// Method: random operations to both, the whole-file check after every commit, and a search for lost pages.
+    /// Method: random operations to both, the whole-file check after every commit, and a search for lost
+    /// pages.
     #[test]
     fn the_database_is_a_map_per_version(
         setup in ops::setup(),

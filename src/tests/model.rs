@@ -1,6 +1,7 @@
 //! What a database must be: a map per version. And the driver that does every operation to both.
 //!
-//! The driver panics where the database differs from its model, and returns the errors that the database returns.
+//! The driver panics where the database differs from its model, and returns the errors that the database
+//! returns.
 
 use std::collections::BTreeMap;
 use std::ops::Bound;
@@ -332,7 +333,8 @@ impl Driver {
     }
 
     fn kill(&mut self) -> Result<()> {
-        // What was written so far is what another process finds. What this one does from here on is elsewhere.
+        // What was written so far is what another process finds. What this one does from here on is
+        // elsewhere.
         let disk = SimDisk::with_content(self.disk.content()?)?;
         self.close();
         let version = self.newest().clone();

@@ -1,7 +1,7 @@
 //! One enum of operations for every driver: the model test, the crash test, the faults, and fuzzers.
 //!
-//! An operation says what to do in numbers that mean something on every page size: a key is a shape and a number, a
-//! value is a threshold and a distance from it. So a case shrinks to something that can be read.
+//! An operation says what to do in numbers that mean something on every page size: a key is a shape and a
+//! number, a value is a threshold and a distance from it. So a case shrinks to something that can be read.
 
 use proptest::prelude::*;
 use proptest::strategy::ValueTree;
@@ -144,15 +144,15 @@ impl Key {
         let max = key_len_max(page_size);
         match self {
             Key::Empty => Vec::new(),
-            Key::Short(n) => n.to_be_bytes().to_vec(),
+            Key::Short(n) => n.to_le_bytes().to_vec(),
             Key::Text(n) => format!("common/prefix/of/all/{n:05}").into_bytes(),
             Key::Long(n) => {
                 let mut key = vec![b'l'; max - 2 - usize::from(n % 3)];
-                key.extend(n.to_be_bytes());
+                key.extend(n.to_le_bytes());
                 key
             }
             Key::Padded(n) => {
-                let mut key = n.to_be_bytes().to_vec();
+                let mut key = n.to_le_bytes().to_vec();
                 key.resize(max, 0);
                 key
             }
@@ -184,7 +184,8 @@ impl Value {
 /// How often what is done.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Mix {
-    /// Of about a hundred values, how many are as long as to be written at once; and as long as not to be checked.
+    /// Of about a hundred values, how many are as long as to be written at once; and as long as not to be
+    /// checked.
     pub(super) direct: u32,
     pub(super) unchecked: u32,
     /// How large the numbers in keys get.
@@ -247,8 +248,10 @@ fn durability() -> impl Strategy<Value = Durability> {
 pub(super) fn op(mix: Mix) -> impl Strategy<Value = Op> {
     let table = || prop_oneof![4 => Just(0u8), 2 => Just(1), 1 => 2..TABLES];
     let change = prop_oneof![
-        14 => (table(), key(mix), value(mix)).prop_map(|(table, key, value)| Op::Insert { table, key, value }),
-        3 => (table(), key(mix), value(mix)).prop_map(|(table, key, value)| Op::Replace { table, key, value }),
+        14 => (table(), key(mix), value(mix))
+            .prop_map(|(table, key, value)| Op::Insert { table, key, value }),
+        3 => (table(), key(mix), value(mix))
+            .prop_map(|(table, key, value)| Op::Replace { table, key, value }),
         6 => (table(), key(mix)).prop_map(|(table, key)| Op::Remove { table, key }),
         2 => (table(), key(mix)).prop_map(|(table, key)| Op::Take { table, key }),
         2 => (table(), key(mix), key(mix)).prop_map(|(table, from, to)| Op::RemoveRange { table, from, to }),

@@ -36,7 +36,7 @@ fn transfer(db: &Database, rng: &mut Rng) -> Result<()> {
     {
         let mut table = accounts(&tx)?;
         for _ in 0..1 + rng.below(8) {
-            let (from, to) = (rng.below(ACCOUNTS).to_be_bytes(), rng.below(ACCOUNTS).to_be_bytes());
+            let (from, to) = (rng.below(ACCOUNTS).to_le_bytes(), rng.below(ACCOUNTS).to_le_bytes());
             let has = amount(table.get(&from)?.expect("an account"));
             let moved = rng.below(has + 1);
             table.insert(&from, &value(has - moved))?;
@@ -75,7 +75,7 @@ fn readers_see_whole_transactions() {
         let db = db.unwrap();
         db.write(|tx| {
             let mut table = accounts(tx)?;
-            (0..ACCOUNTS).try_for_each(|i| table.insert(&i.to_be_bytes(), &value(1000)).map(|_| ()))
+            (0..ACCOUNTS).try_for_each(|i| table.insert(&i.to_le_bytes(), &value(1000)).map(|_| ()))
         })
         .unwrap();
         let done = AtomicBool::new(false);
@@ -111,7 +111,7 @@ fn readers_see_whole_transactions() {
 fn put(db: &Database, thread: u8, i: u64, durability: Durability) -> Result<()> {
     let mut tx = db.begin_write()?;
     tx.set_durability(durability);
-    let key = [&[thread][..], &i.to_be_bytes()].concat();
+    let key = [&[thread][..], &i.to_le_bytes()].concat();
     tx.create_raw("log", "[u8]", "[u8]")?.insert(&key, &value(i))?;
     tx.commit().map(|_| ())
 }
@@ -153,7 +153,8 @@ fn commits_that_wait_share_one_sync() {
     assert_eq!(db.stats().unwrap().durable_txn, next + 4);
 }
 
-/// What the threads have been told: of each thread and number, where the log was then, and how it was committed.
+/// What the threads have been told: of each thread and number, where the log was then, and how it was
+/// committed.
 type Told = Vec<(u8, u64, usize, Durability)>;
 
 fn several_writers(disk: &SimDisk, seed: u64) -> Told {
@@ -188,7 +189,7 @@ fn what_is_left(image: &SimDisk, told: &Told, point: usize, loss: Loss) {
         Err(error) => panic!("{error}"),
     };
     let has = |thread: u8, i: u64| {
-        let key = [&[thread][..], &i.to_be_bytes()].concat();
+        let key = [&[thread][..], &i.to_le_bytes()].concat();
         table.as_ref().and_then(|table| table.get(&key).unwrap()).map(amount)
     };
     for (thread, i, at, level) in told {

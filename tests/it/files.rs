@@ -15,8 +15,8 @@ const ARGUMENT: &str = "FOLIO_TEST_CHILD";
 
 /// Opens the file with these options.
 pub(crate) fn open_with(path: &Path, options: &OpenOptions) -> Result<Database> {
-    // SAFETY: only this test knows the file. Where it damages the file, nothing has it open, or nothing that is
-    // open reads from it any more.
+    // SAFETY: only this test knows the file. Where it damages the file, nothing has it open, or nothing that
+    // is open reads from it any more.
     unsafe { options.open(path) }
 }
 
@@ -39,8 +39,8 @@ pub(crate) fn stray_write(bytes: &[u8]) {
     unsafe { at.write_volatile(1) };
 }
 
-/// Runs one test of this binary in a process of its own, below what the shell does first (`ulimit`), and by way of
-/// `runner` if that is not empty.
+/// Runs one test of this binary in a process of its own, below what the shell does first (`ulimit`), and by
+/// way of `runner` if that is not empty.
 pub(crate) fn start_child(shell: &str, runner: &[&str], exe: &Path, test: &str, path: &Path) -> Output {
     let mut command = Command::new("sh");
     command.args(["-c", &format!("{shell}\nexec \"$@\""), "sh"]).args(runner).arg(exe);
@@ -75,5 +75,5 @@ pub(crate) fn long_form() -> bool {
 /// Says what could not be tested here, also where the output of passing tests is not shown.
 pub(crate) fn say_untested(what: &str) {
     use std::io::Write;
-    eprintln!("NOT TESTED: {what}");
+    std::io::stderr().write_all(format!("NOT TESTED: {what}\n").as_bytes()).unwrap();
 }

@@ -1,6 +1,6 @@
 //! Goal: what mapping a file asks of a database is kept, as far as one process can show it.
-//! Method: real files, real limits, real signals. What needs another user, a limit or an end by a signal runs in a
-//! child process of this binary.
+//! Method: real files, real limits, real signals. What needs another user, a limit or an end by a signal runs
+//! in a child process of this binary.
 //!
 //! - `refusals`: what is no database, or not to be had, is its own clear error.
 //! - `limits`: address space, descriptors and disk space that run out.

@@ -1,6 +1,7 @@
 //! Goal: the file is as small as it is said to be: after a load, while it is overwritten, after deletions.
-//! Method: the public face alone, with 24-byte random keys and 150-byte values; the length of the file and what
-//! commits say they wrote. A tenth of the real size unless `FOLIO_LONG` is set; bounds are scaled with it.
+//! Method: the public face alone, with 24-byte random keys and 150-byte values; the length of the file and
+//! what commits say they wrote. A tenth of the real size unless `FOLIO_LONG` is set; bounds are scaled with
+//! it.
 
 use folio::{Database, Durability, OpenOptions};
 

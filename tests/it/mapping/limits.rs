@@ -131,7 +131,8 @@ fn child_without_descriptors() {
     check_values(&open(&path).unwrap().begin_read().unwrap(), 0..100, 5000);
 }
 
-/// A limit on the size of files is a disk that is full, for who writes. No signal, no loss, and room is used again.
+/// A limit on the size of files is a disk that is full, for who writes. No signal, no loss, and room is used
+/// again.
 #[test]
 fn a_full_disk_is_an_error_and_the_next_transaction_may_succeed() {
     let (_folder, path) = place();

@@ -1,4 +1,5 @@
-//! What is no database, or not to be had, is its own clear error: for reading and writing, and for reading only.
+//! What is no database, or not to be had, is its own clear error: for reading and writing, and for reading
+//! only.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -40,7 +41,7 @@ fn a_pipe_a_directory_and_a_device_are_named() {
     ] {
         refuses(
             path,
-            |error| matches!(error, Error::NotAFile { path: named, found } if named == path && *found == what),
+            |error| matches!(error, Error::NotAFile { path: at, found } if at == path && *found == what),
         );
         assert!(matches!(create(path), Err(Error::AlreadyExists { .. })));
         let either = open_with(path, Database::options().create(true));
@@ -87,11 +88,19 @@ fn an_empty_file_and_another_format_are_no_database() {
 fn a_newer_format_is_not_supported() {
     let (_folder, path) = place();
     let mut bytes = sound(&path);
-    for at in [8, 65_536 + 8] {
-        bytes[at..at + 4].copy_from_slice(&2_u32.to_le_bytes());
+    for meta in [0, 65_536] {
+        bytes[meta + 8..meta + 12].copy_from_slice(&2_u32.to_le_bytes());
     }
-    fs::write(&path, bytes).unwrap();
-    refuses(&path, |error| matches!(error, Error::Unsupported { what: "format version", found: 2 }));
+    // Without its checksum, a version is damage.
+    fs::write(&path, &bytes).unwrap();
+    refuses(&path, |error| matches!(error, Error::Corrupted { what: "checksum of a meta page", .. }));
+    // With it, one such meta page is enough.
+    for meta in [0, 65_536] {
+        let sum = crc32fast::hash(&bytes[meta..meta + 4092]);
+        bytes[meta + 4092..meta + 4096].copy_from_slice(&sum.to_le_bytes());
+        fs::write(&path, &bytes).unwrap();
+        refuses(&path, |error| matches!(error, Error::Unsupported { what: "format version", found: 2 }));
+    }
 }
 
 /// In a child: reading beyond the end would be its end by a signal.
