@@ -166,10 +166,14 @@ fn several_writers(disk: &SimDisk, seed: u64) -> Told {
         let mut told = Told::new();
         for i in 0..40 {
             // From mostly waiting to mostly not.
-            let buffered = rng.below(4) < seed / 2 % 4;
+            let buffered = rng.below(3) < seed / 2 % 4;
             let level = if buffered { Durability::Buffered } else { Durability::Immediate };
             put(&db, thread, i, level).unwrap();
             told.push((thread, i, disk.event_count(), level));
+            if thread == 0 && i % 4 == 3 {
+                db.sync().unwrap();
+                told.push((thread, i, disk.event_count(), Durability::Immediate));
+            }
         }
         told
     };
