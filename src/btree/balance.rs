@@ -45,11 +45,11 @@ pub(super) fn apply<P: PagesMut>(
     below: Below,
 ) -> Result<()> {
     let index = path.frame(depth).page;
-    let len_before = packed_page_len(Page::new(pages.bytes(index)));
     if edit_in_place(pages, index, edit) || rebuild(pages, index, edit) {
         add_below(pages, root, path.above(depth), below.count, below.flags);
-        if depth < path.leaf() && packed_page_len(Page::new(pages.bytes(index))) < len_before {
-            // New separators may be shorter, and the branch fit together with a neighbour now.
+        if depth < path.leaf() {
+            // With other separators, shorter ones or some that share more with those of a neighbour, the branch
+            // may fit together with that now.
             settle_above(pages, root, path, depth)?;
         }
         return Ok(());

@@ -256,3 +256,64 @@ fn a_page_written_twice_by_one_transaction_is_whole_or_not_believed() {
         explorer.explore(2_000);
     }
 }
+
+/// Goal: the file is cut only behind what nobody can look at: neither a snapshot nor what a crash leaves.
+/// Method: much is removed without a sync, and the next transactions find the end of the file free.
+#[test]
+fn the_file_is_not_cut_below_what_is_needed() {
+    let value = |near| Value { near, off: 0, fill: 4 };
+    let buffered = || Op::Commit { durability: Durability::Buffered, two_phase: false };
+    let small = |n| Op::Insert { table: 1, key: Key::Short(n), value: value(Near::Small) };
+    let mut ops = vec![Op::Ascend { table: 0, from: 0, count: 250, value: value(Near::Page) }, immediate()];
+    ops.extend([Op::BeginRead, Op::Clear { table: 0 }, buffered()]);
+    (0..3).for_each(|n| ops.extend([small(n), buffered()]));
+    ops.extend([
+        Op::CheckRead { reader: 0 },
+        Op::Compact,
+        Op::CheckRead { reader: 0 },
+        Op::EndRead { reader: 0 },
+    ]);
+    (3..6).for_each(|n| ops.extend([small(n), buffered()]));
+    ops.push(Op::Compact);
+    (6..9).for_each(|n| ops.extend([small(n), immediate()]));
+    let driver = scenario(&Setup { checkpoint_after: Some(1 << 30), ..Setup::PLAIN }, &ops);
+    let cuts = driver.disk.counters().truncates;
+    assert!(cuts > 0, "the file was cut");
+    let mut explorer = Explorer { driver: &driver, rng: Rng::new(5), states: 0, place: String::new() };
+    explorer.explore(1_500);
+}
+
+/// Goal: the file has all pages of its root, also those that were given out and not needed.
+/// Method: a transaction grows the file by more than a step, while there is free space enough for the reserve.
+#[test]
+fn the_file_holds_pages_that_were_not_needed() {
+    let value = |near| Value { near, off: 0, fill: 4 };
+    let mut ops = vec![Op::Ascend { table: 0, from: 0, count: 250, value: value(Near::Page) }, immediate()];
+    ops.extend([Op::Thin { table: 0, from: 0, count: 250, step: 2 }, immediate()]);
+    for n in 0..3 {
+        ops.extend([
+            Op::Ascend { table: 1, from: n * 150, count: 150, value: value(Near::Page) },
+            immediate(),
+        ]);
+        ops.extend([Op::Thin { table: 1, from: n * 150, count: 150, step: 2 }, immediate()]);
+    }
+    let setup = Setup { free_ratio: 4.0, ..Setup::PLAIN };
+    let driver = scenario(&setup, &ops);
+    // Everything arrives but the zeros at the end, and with them the length.
+    for point in 0..=driver.disk.event_count() {
+        let durable = driver.disk.crash(point, Loss::None, 0).unwrap().content().unwrap();
+        let mut content = driver.disk.crash(point, Loss::All, 0).unwrap().content().unwrap();
+        while content.len() > durable.len().max(4096)
+            && content[content.len() - 4096..].iter().all(|b| *b == 0)
+        {
+            content.truncate(content.len() - 4096);
+        }
+        let image = SimDisk::with_content(content).unwrap();
+        let db = Database::over(&setup.options(), image.storage().unwrap()).unwrap();
+        let explorer = Explorer { driver: &driver, rng: Rng::new(0), states: 0, place: String::new() };
+        explorer.version(&db, allowed(&driver.attempts, point, Loss::Prefix));
+        sound(&db).unwrap();
+    }
+    let mut explorer = Explorer { driver: &driver, rng: Rng::new(6), states: 0, place: String::new() };
+    explorer.explore(1_000);
+}
