@@ -48,8 +48,8 @@ pub(super) fn apply<P: PagesMut>(
     if edit_in_place(pages, index, edit) || rebuild(pages, index, edit) {
         add_below(pages, root, path.above(depth), below.count, below.flags);
         if depth < path.leaf() {
-            // With other separators, shorter ones or some that share more with those of a neighbour, the branch
-            // may fit together with that now.
+            // With other separators, shorter ones or some that share more with those of a neighbour, the
+            // branch may fit together with that now.
             settle_above(pages, root, path, depth)?;
         }
         return Ok(());

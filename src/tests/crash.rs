@@ -284,7 +284,8 @@ fn the_file_is_not_cut_below_what_is_needed() {
 }
 
 /// Goal: the file has all pages of its root, also those that were given out and not needed.
-/// Method: a transaction grows the file by more than a step, while there is free space enough for the reserve.
+/// Method: a transaction grows the file by more than a step, while there is free space enough for the
+/// reserve.
 #[test]
 fn the_file_holds_pages_that_were_not_needed() {
     let value = |near| Value { near, off: 0, fill: 4 };
