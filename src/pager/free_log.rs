@@ -87,9 +87,10 @@ impl FreeLog {
         let retired = match renew {
             true => self.pages.len(),
             // A large commit may leave much credit: a small one does not spend it all at once.
-            false => {
-                surplus.min(self.credit / capacity).min(2 * new_pages).min(self.pages.len().saturating_sub(1))
-            }
+            false => surplus
+                .min(self.credit / capacity)
+                .min(2 + records / 16)
+                .min(self.pages.len().saturating_sub(1)),
         };
         self.credit = self.credit.saturating_sub(retired * capacity).min(1024 * capacity);
         let mut said = Vec::new();

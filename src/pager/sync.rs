@@ -65,7 +65,9 @@ impl Pager {
         self.check_writable()?;
         let visible = buffered && self.base.shared.visible().txn == heads.head.root.txn;
         if visible {
-            self.write_head_record(&mut heads, &head.root)?;
+            // Perhaps the record is whole all the same, and is found when the file is opened again.
+            let written = self.write_head_record(&mut heads, &head.root);
+            written.map_err(|error| self.unknown(head.root.txn, error))?;
             self.base.shared.set_visible(&head.root);
         }
         self.base.shared.set_head(head.root.txn);
