@@ -180,6 +180,14 @@ pub enum Error {
         /// What the sync answered.
         source: Box<Error>,
     },
+    /// There is no such transaction to wait for: it has not been committed.
+    #[error("transaction {txn} is not committed: the newest that is has number {newest}")]
+    NotCommitted {
+        /// The transaction that was asked for.
+        txn: u64,
+        /// The newest commit.
+        newest: u64,
+    },
     /// A limit of the format is reached: 2^48 pages, or a tree of 32 levels.
     #[error("the database is full: {what}")]
     Full {

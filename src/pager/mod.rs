@@ -217,8 +217,8 @@ impl Pager {
         }
     }
 
-    /// Whether writing is still possible.
-    pub(super) fn check_writable(&self) -> Result<()> {
+    /// Whether writing is still possible, or why not.
+    pub(crate) fn check_writable(&self) -> Result<()> {
         if self.base.storage.access() == Access::ReadOnly {
             return Err(Error::ReadOnly);
         }

@@ -24,9 +24,13 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("raw", &["error", "page", "pager", "btree", "catalog"]),
     ("range", &["error", "page", "pager", "btree", "catalog", "types", "raw"]),
     ("table", &["error", "page", "pager", "btree", "catalog", "types", "raw", "range"]),
+    ("instance", &["error", "page", "pager"]),
     (
         "transaction",
-        &["error", "options", "page", "pager", "btree", "catalog", "types", "raw", "range", "table"],
+        &[
+            "error", "options", "page", "pager", "btree", "catalog", "types", "raw", "range", "table",
+            "instance",
+        ],
     ),
     ("inspect", &["error", "options", "page", "storage", "pager", "btree", "catalog", "types", "raw"]),
     (
@@ -43,6 +47,7 @@ const LAYERS: &[(&str, &[&str])] = &[
             "raw",
             "range",
             "table",
+            "instance",
             "transaction",
             "inspect",
         ],
