@@ -2,10 +2,10 @@
 //!
 //! 1. Read both meta pages. A file that has neither is not ours, or not whole.
 //! 2. After a clean close the newer one is the state, and nothing needs to be looked at.
-//! 3. Else drop the file's pages from the system's memory, where that may hold what the disk does not, and
-//!    take the newest meta page whose commit record verifies. The record's pages are read with `pread`: an
-//!    error of the disk is an error and no reason to fall back.
-//! 4. Write what was adopted again, byte for byte, and sync, before anything is shown.
+//! 3. Else take the newest meta page whose commit record verifies. The record's pages are read with `pread`:
+//!    an error of the disk is an error and no reason to fall back.
+//! 4. Write what was adopted again, byte for byte, and sync, before anything is shown: after a failed sync
+//!    the system's memory may hold what the disk does not, and call it clean.
 //! 5. A meta page that is torn, or names what is not there, is replaced: by one with a higher ceiling.
 //! 6. A head record that builds on that meta page is adopted if every page younger than the durable root
 //!    verifies; then it is made durable.
@@ -151,13 +151,9 @@ struct Found {
 
 /// Steps 1 to 4, and what 5 and 6 need to know.
 fn recover(storage: &Storage, writable: bool) -> Result<Found> {
-    let mut slots = read_metas(storage)?;
+    let slots = read_metas(storage)?;
     let clean = slots.first().is_some_and(|slot| slot.meta.clean);
     let mut recovered = Recovered { clean, ..Recovered::default() };
-    if !clean {
-        storage.drop_cache();
-        slots = read_metas(storage)?;
-    }
     let whole = slots.len();
     let adopted = adopt(storage, slots, &mut recovered)?;
     recovered.bad_meta = whole < META_AT.len() || recovered.fell_back;

@@ -242,15 +242,6 @@ impl Storage {
         }
     }
 
-    /// Drops the page cache's clean pages of this file, so that reading shows what is on the disk: after a
-    /// failed sync the cache may hold what the disk does not. Pages that are mapped somewhere or dirty stay.
-    /// Promises nothing.
-    pub(crate) fn drop_cache(&self) {
-        if !self.volatile {
-            let _ = sys::drop_cache(self.file());
-        }
-    }
-
     /// Takes the file's lock for itself alone, without waiting.
     ///
     /// # Errors
