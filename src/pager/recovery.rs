@@ -1,7 +1,9 @@
 //! Opening: which root is the newest whole one, and what must be done before it is shown.
 //!
 //! 1. Read both meta pages. A file that has neither is not ours, or not whole.
-//! 2. After a clean close the newer one is the state, and nothing needs to be looked at.
+//! 2. After a clean close the newer one is the state, and nothing needs to be looked at. The older one names
+//!    the same root: the next meta page is written over the newer one, of which it is not sure that it is on
+//!    the disk.
 //! 3. Else take the newest meta page whose commit record verifies. The record's pages are read with `pread`:
 //!    an error of the disk is an error and no reason to fall back.
 //! 4. Write what was adopted again, byte for byte, and sync, before anything is shown: after a failed sync
@@ -87,7 +89,7 @@ pub(crate) fn format(storage: &Storage, page_size: usize) -> Result<()> {
 /// Opens a file that is a database, with its lock held.
 pub(crate) fn open(storage: Storage, lock: Option<Lock>, config: Config) -> Result<Arc<Pager>> {
     let writable = storage.access() == Access::ReadWrite;
-    let Found { adopted, head, recovered, written_again } = recover(&storage, writable)?;
+    let Found { adopted, spared, head, recovered, written_again } = recover(&storage, writable)?;
     let meta = adopted.meta;
     let (page_size, root) = (meta.page_size as usize, meta.root);
     let base = Arc::new(Base {
@@ -118,7 +120,7 @@ pub(crate) fn open(storage: Storage, lock: Option<Lock>, config: Config) -> Resu
         ended: OnceLock::new(),
         len_checked_ms: AtomicU64::new(coarse_ms()),
         writer: Pager::writer_mutex(Writer::new(meta.ceiling, file_pages)),
-        leader: Mutex::new(Leader { slot: adopted.slot, meta }),
+        leader: Mutex::new(Leader { slot: spared, meta }),
         heads: Mutex::new(heads),
     });
     if !writable {
@@ -142,6 +144,8 @@ pub(crate) fn open(storage: Storage, lock: Option<Lock>, config: Config) -> Resu
 /// What opening has found in the file, and done to it.
 struct Found {
     adopted: Slot,
+    /// The slot that the next meta page leaves alone.
+    spared: usize,
     /// The root of a buffered commit behind the adopted meta page.
     head: Option<Root>,
     recovered: Recovered,
@@ -152,7 +156,14 @@ struct Found {
 /// Steps 1 to 4, and what 5 and 6 need to know.
 fn recover(storage: &Storage, writable: bool) -> Result<Found> {
     let slots = read_metas(storage)?;
-    let clean = slots.first().is_some_and(|slot| slot.meta.clean);
+    // The sync of a clean end may have failed, and who asked for it is gone: then its meta page is in the
+    // system's memory and not on the disk. The one before it names the same root, and is on the disk for
+    // certain.
+    let twin = match &slots[..] {
+        [newest, older] if newest.meta.clean && newest.meta.root == older.meta.root => Some(older.slot),
+        _ => None,
+    };
+    let clean = twin.is_some();
     let mut recovered = Recovered { clean, ..Recovered::default() };
     let whole = slots.len();
     let adopted = adopt(storage, slots, &mut recovered)?;
@@ -166,7 +177,8 @@ fn recover(storage: &Storage, writable: bool) -> Result<Found> {
     }
     let head = head.map(|head| head.root);
     recovered.txn = head.unwrap_or(adopted.meta.root).txn.0;
-    Ok(Found { adopted, head, recovered, written_again })
+    let spared = twin.unwrap_or(adopted.slot);
+    Ok(Found { adopted, spared, head, recovered, written_again })
 }
 
 /// A meta page that decodes.

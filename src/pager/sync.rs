@@ -19,9 +19,9 @@ const CEILING_STEP: u64 = 1 << 24;
 /// The meta pages. Guarded by the leader's lock.
 #[derive(Debug)]
 pub(super) struct Leader {
-    /// The slot of the durable meta page: the other one is written next, whatever its age.
+    /// The slot of a durable meta page of the durable root: the other one is written next, whatever its age.
     pub(super) slot: usize,
-    /// The durable meta page.
+    /// The newest meta page.
     pub(super) meta: Meta,
 }
 

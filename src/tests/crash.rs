@@ -16,7 +16,7 @@ use super::ops::{Key, Mix, Near, Op, Setup, Value, generate, op, setup};
 use crate::storage::sim::{Fault, Loss, Rng, SimDisk};
 use crate::{Database, Durability, Recovery, Result};
 
-const LOSSES: [Loss; 5] = [Loss::None, Loss::All, Loss::Prefix, Loss::Random, Loss::Torn];
+pub(super) const LOSSES: [Loss; 5] = [Loss::None, Loss::All, Loss::Prefix, Loss::Random, Loss::Torn];
 
 /// How many states the short form looks at.
 const SHORT: u64 = if cfg!(debug_assertions) { 4_000 } else { 20_000 };
@@ -153,7 +153,7 @@ impl Explorer<'_> {
 }
 
 /// Drops the database without the work of closing it: nobody looks at the disk again.
-fn leave(disk: &SimDisk, db: Database) {
+pub(super) fn leave(disk: &SimDisk, db: Database) {
     disk.inject(Fault::new(None, 1, libc::EIO).forever());
     drop(db);
 }
@@ -186,6 +186,17 @@ impl Drop for Place<'_> {
     }
 }
 
+/// After a panic nobody goes on: what it says would be out of sight.
+struct StopOthers<'s>(&'s AtomicU64);
+
+impl Drop for StopOthers<'_> {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.0.fetch_or(1 << 63, Ordering::Relaxed);
+        }
+    }
+}
+
 fn scenario_of_seed(seed: u64) -> (Setup, Vec<Op>) {
     let ops = prop::collection::vec(op(Mix::CRASH), 30..90);
     generate(&(setup(), ops), seed)
@@ -208,6 +219,7 @@ fn every_crash_leaves_a_whole_version() {
     let (seed, states) = (AtomicU64::new(first), AtomicU64::new(0));
     std::thread::scope(|scope| {
         let work = || {
+            let _stop = StopOthers(&states);
             while states.load(Ordering::Relaxed) < wanted {
                 let seed = seed.fetch_add(1, Ordering::Relaxed);
                 // Many scenarios say more than all states of a few.

@@ -325,6 +325,17 @@ impl Driver {
         self.all_there()
     }
 
+    /// Ends everything, and says whether closing went well.
+    pub(super) fn close_in_order(&mut self) -> Result<()> {
+        self.abort();
+        self.readers.clear();
+        let closed = self.db.take().map_or(Ok(()), Database::close);
+        if closed.is_ok() {
+            self.all_durable();
+        }
+        closed
+    }
+
     /// Closes whatever happens: after it the disk's log is complete.
     pub(super) fn close(&mut self) {
         self.abort();
