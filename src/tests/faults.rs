@@ -4,9 +4,10 @@
 
 use proptest::prelude::*;
 
-use super::crash::{LOSSES, Place, allowed, formatted, leave, try_add};
-use super::model::{Driver, Version, holds, sound};
+use super::crash::{Place, allowed, formatted, leave, try_add};
+use super::model::Driver;
 use super::ops::{Mix, Op, Setup, generate, op};
+use super::version::{Version, holds, sound};
 use crate::storage::Call;
 use crate::storage::sim::{Fault, Loss, Rng, SimDisk};
 use crate::{Database, Durability, Error};
@@ -93,7 +94,7 @@ fn found_again(driver: &Driver) {
     let disk = &driver.disk;
     let now = disk.event_count();
     let options = driver.setup.options();
-    for loss in [Loss::None, Loss::All, Loss::Prefix, Loss::Random, Loss::Random, Loss::Torn] {
+    for loss in Loss::EACH.into_iter().chain([Loss::Random]) {
         let image = disk.crash(now, loss, now as u64).unwrap();
         check_image(driver, &image, loss);
     }
@@ -111,7 +112,7 @@ fn found_again(driver: &Driver) {
     drop(db);
     let mut rng = Rng::new(now as u64);
     for point in now..=disk.event_count() {
-        let loss = LOSSES[rng.index(LOSSES.len())];
+        let loss = Loss::EACH[rng.index(Loss::EACH.len())];
         let image = disk.crash(point, loss, rng.next()).unwrap();
         let place = format!("point {point} of {now}, {opened}, {added} {loss:?}");
         let _place = Place(&place);
@@ -214,7 +215,7 @@ fn a_clean_end_that_failed_is_not_relied_on() {
     let mut next = version.clone();
     try_add(&db, &mut next).unwrap();
     for point in closed..=disk.event_count() {
-        for (seed, loss) in (0..30).flat_map(|seed| LOSSES.map(|loss| (seed, loss))) {
+        for (seed, loss) in (0..30).flat_map(|seed| Loss::EACH.map(|loss| (seed, loss))) {
             let image = disk.crash(point, loss, seed).unwrap();
             let place = format!("point {point} of {closed}.. {loss:?} seed {seed}");
             let _place = Place(&place);

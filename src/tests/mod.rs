@@ -8,7 +8,9 @@ mod faults;
 mod model;
 mod opening;
 mod ops;
+mod seen;
 mod threads;
+mod version;
 
 use proptest::prelude::*;
 
