@@ -110,7 +110,7 @@ impl Pager {
         let two_phase = self.config.two_phase;
         let record = head.record(durable).filter(|record| !two_phase || record.runs.is_empty());
         if record.is_none() {
-            self.sync(&head.root).map_err(|error| self.unknown(head.root.txn, error))?;
+            self.sync(&head.root).map_err(|error| self.unknown(txn, error))?;
         }
         // 4. The meta page of the captured root, into the slot that does not hold the durable one, and the
         //    sync.
@@ -121,7 +121,7 @@ impl Pager {
             boot_id: self.boot_id,
             ..leader.meta.clone()
         };
-        self.write_meta(&mut leader, meta).map_err(|error| self.unknown(head.root.txn, error))?;
+        self.write_meta(&mut leader, meta).map_err(|error| self.unknown(txn, error))?;
         // 5. Durable, then visible, then the capture is over.
         let _heads = self.heads.lock();
         self.base.shared.set_durable(head.root.txn);

@@ -5,9 +5,11 @@
 mod background;
 mod crash;
 mod faults;
+mod heads;
 mod model;
 mod opening;
 mod ops;
+mod outcomes;
 mod seen;
 mod threads;
 mod version;
