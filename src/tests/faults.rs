@@ -187,6 +187,10 @@ fn what_a_failed_sync_left_behind_is_written_again() {
         let content = formatted(&Setup::PLAIN);
         // One for the ceiling, one for the first commit, and the one that fails.
         with_fault(&content, &Setup::PLAIN, &ops, Call::Sync, 3, libc::EIO);
+        // With two phases: the one for the pages fails, and no meta page names them; or that for the meta page.
+        let setup = Setup { two_phase: true, ..Setup::PLAIN };
+        with_fault(&content, &setup, &ops, Call::Sync, 4, libc::EIO);
+        with_fault(&content, &setup, &ops, Call::Sync, 5, libc::EIO);
     }
 }
 

@@ -8,6 +8,7 @@ mod faults;
 mod heads;
 mod model;
 mod opening;
+mod opening_faults;
 mod ops;
 mod outcomes;
 mod seen;
