@@ -338,6 +338,32 @@ fn the_file_is_not_cut_below_what_is_needed() {
     explorer.explore(1_500);
 }
 
+/// Goal: the file is not cut below the durable root's page count, though nothing of that root lies there.
+/// Method: the durable root has some free pages at its end; buffered commits add more behind them and free
+/// them all, and the file is cut when that is durable, not before.
+#[test]
+fn the_file_is_not_cut_before_a_lower_page_count_is_durable() {
+    let value = |near| Value { near, off: 0, fill: 4 };
+    let pages = |table, count| Op::Ascend { table, from: 0, count, value: value(Near::Page) };
+    let small = |n| Op::Insert { table: 1, key: Key::Short(n), value: value(Near::Small) };
+    let buffered = || Op::Commit { durability: Durability::Buffered, two_phase: false };
+    let mut ops = vec![pages(0, 200), immediate(), pages(2, 20), immediate(), Op::Clear { table: 2 }];
+    (0..3).for_each(|n| ops.extend([immediate(), small(n)]));
+    ops.extend([immediate(), pages(3, 90), buffered(), Op::Clear { table: 3 }]);
+    (3..7).for_each(|n| ops.extend([buffered(), small(n)]));
+    let setup = Setup { checkpoint_after: Some(1 << 30), ..Setup::PLAIN };
+    let cuts = |ops: &[Op]| {
+        let driver = scenario(&setup, ops);
+        let seen = driver.seen.of("cuts of the file");
+        let mut explorer = Explorer::new(&driver, 7, String::new());
+        explorer.explore(1_500);
+        seen
+    };
+    assert_eq!(cuts(&ops), 0);
+    (7..9).for_each(|n| ops.extend([immediate(), small(n)]));
+    assert_eq!(cuts(&ops), 1);
+}
+
 /// Goal: the file has all pages of its root, also those that were given out and not needed.
 /// Method: a transaction grows the file by more than a step, while there is free space enough for the
 /// reserve.

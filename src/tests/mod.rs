@@ -5,6 +5,7 @@
 mod background;
 mod crash;
 mod faults;
+mod groups;
 mod heads;
 mod model;
 mod opening;
@@ -12,6 +13,7 @@ mod opening_faults;
 mod ops;
 mod outcomes;
 mod seen;
+mod syncs;
 mod threads;
 mod version;
 
