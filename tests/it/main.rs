@@ -4,5 +4,6 @@
 mod corruption;
 mod files;
 mod mapping;
+mod mutations;
 mod space;
 mod tidy;
