@@ -76,6 +76,9 @@ pub enum Error {
         /// The database file.
         path: PathBuf,
     },
+    /// This process is a forked child of the one that opened the database, whose it still is.
+    #[error("the database was opened by the process that this one was forked from: open it anew")]
+    Forked,
     /// `try_begin_write` found another write transaction, or `begin_write_timeout` ran out of time.
     #[error("another write transaction is running")]
     WriterBusy,
