@@ -30,6 +30,15 @@ pub enum Error {
         /// What stands there instead: "a directory", "a pipe", ...
         found: &'static str,
     },
+    /// The file lies on a file system that does not keep what is mapped, written and locked together: a
+    /// network file system, or one that a virtual machine shares with its host.
+    #[error("{} is on {name}: a database cannot rely on its mappings and locks", path.display())]
+    FileSystem {
+        /// The path as it was given.
+        path: PathBuf,
+        /// The kind of file system, as `mount` calls it.
+        name: &'static str,
+    },
     /// The file has content, and that content is not a Folio database.
     #[error("{} is not a Folio database: {reason}", path.display())]
     NotADatabase {
