@@ -28,8 +28,9 @@ torture load DB [--entries N]
 torture inserts DB [--commits N] [--threads N] [--levels ..] [--from N] [--overwrite N] [--end close|kill]
 torture open DB
     the time of opening and of closing, in microseconds
-torture shutdown MOUNTPOINT
-    cuts the power of a file system: nothing more reaches its disk, the journal neither";
+torture shutdown MOUNTPOINT ACKS
+    cuts the power of a file system: nothing more reaches its disk, the journal neither; says how many bytes
+    ACKS had before";
 
 fn main() -> ExitCode {
     let mut args = Args::of_process();
@@ -53,8 +54,13 @@ fn main() -> ExitCode {
 }
 
 fn shutdown(args: &mut Args) -> Result<(), Failure> {
-    let mount = args.path("MOUNTPOINT")?;
+    let (mount, acks) = (args.path("MOUNTPOINT")?, args.path("ACKS")?);
     args.finish()?;
+    // The kernel's shutdown and a sync in other threads race: such a sync may say that it succeeded and have
+    // written nothing. So what counts is what was said before.
+    let heard = std::fs::metadata(acks).map_or(0, |file| file.len());
     kernel::shutdown(&mount)
-        .map_err(|error| Failure::Error(format!("shutdown of {}: {error}", mount.display())))
+        .map_err(|error| Failure::Error(format!("shutdown of {}: {error}", mount.display())))?;
+    println!("{heard}");
+    Ok(())
 }

@@ -33,21 +33,34 @@ impl Told {
     fn read(path: &Path) -> Result<Told, Failure> {
         let text = fs::read_to_string(path)?;
         let mut told = Told::default();
+        // Where each line about something durable begins, and its number.
+        let mut durable: Vec<(usize, u64)> = Vec::new();
+        let mut at = 0;
         for line in text.lines() {
-            match (line.split_once(' '), line) {
-                (Some(("!", fault)), _) => told.fault = Some(fault.to_owned()),
-                (Some(("?", fault)), _) => told.reader_failed = Some(fault.to_owned()),
-                (Some((n, level)), _) => {
-                    let n = n.parse().map_err(|_| Failure::Error(format!("no acknowledgement: {line}")))?;
-                    told.newest = told.newest.max(n);
+            let number = |text: &str| {
+                text.parse::<u64>().map_err(|_| Failure::Error(format!("no acknowledgement: {line}")))
+            };
+            match line.split_once(' ') {
+                Some(("!", fault)) => told.fault = Some(fault.to_owned()),
+                Some(("?", fault)) => told.reader_failed = Some(fault.to_owned()),
+                // A sync under way when the power went may have said that it succeeded: after a real cut
+                // nobody would have heard it.
+                Some(("cut", heard)) => {
+                    let heard = number(heard)?;
+                    durable.retain(|(at, _)| (*at as u64) < heard);
+                }
+                Some((n, level)) => {
+                    told.newest = told.newest.max(number(n)?);
                     if level == "D" {
-                        told.durable = told.durable.max(n);
+                        durable.push((at, number(n)?));
                     }
                 }
-                (None, "closed") => told.durable = told.newest,
-                (None, _) => return Err(Failure::Error(format!("no acknowledgement: {line}"))),
+                None if line == "closed" => durable.push((at, told.newest)),
+                None => return Err(Failure::Error(format!("no acknowledgement: {line}"))),
             }
+            at += line.len() + 1;
         }
+        told.durable = durable.iter().map(|(_, n)| *n).max().unwrap_or(0);
         Ok(told)
     }
 }
