@@ -2,10 +2,10 @@
 //!
 //! 1. Read both meta pages. A file that has neither is not ours, or not whole.
 //! 2. After a clean close the newer one is the state, and nothing needs to be looked at.
-//! 3. Else drop the file's pages from the system's memory, where that may hold what the disk does not, and
-//!    take the newest meta page whose commit record verifies. The record's pages are read with `pread`: an
-//!    error of the disk is an error and no reason to fall back.
-//! 4. Write what was adopted again, byte for byte, and sync, before anything is shown.
+//! 3. Else take the newest meta page whose commit record verifies. The record's pages are read with `pread`:
+//!    an error of the disk is an error and no reason to fall back.
+//! 4. Write what was adopted again, byte for byte, and sync, before anything is shown: after a failed sync
+//!    the system's memory may hold what the disk does not, and call it clean.
 //! 5. A meta page that is torn, or names what is not there, is replaced: by one with a higher ceiling.
 //! 6. A head record that builds on that meta page is adopted if every page younger than the durable root
 //!    verifies; then it is made durable.
@@ -30,7 +30,7 @@ use crate::page::{
 use crate::storage::{Access, Lock, Storage, coarse_ms};
 
 /// What opening found and did.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) struct Recovered {
     /// The transaction that is shown.
     pub(crate) txn: u64,
@@ -42,6 +42,8 @@ pub(crate) struct Recovered {
     pub(crate) pages_verified: u64,
     /// A buffered commit behind the durable one was found whole.
     pub(crate) head_adopted: bool,
+    /// One of the meta pages is torn, or names what is not there.
+    pub(crate) bad_meta: bool,
 }
 
 /// The first transaction's number, and the first page behind the header pages.
@@ -85,7 +87,7 @@ pub(crate) fn format(storage: &Storage, page_size: usize) -> Result<()> {
 /// Opens a file that is a database, with its lock held.
 pub(crate) fn open(storage: Storage, lock: Option<Lock>, config: Config) -> Result<Arc<Pager>> {
     let writable = storage.access() == Access::ReadWrite;
-    let Found { adopted, head, recovered, written_again, spare_is_bad } = recover(&storage, writable)?;
+    let Found { adopted, head, recovered, written_again } = recover(&storage, writable)?;
     let meta = adopted.meta;
     let (page_size, root) = (meta.page_size as usize, meta.root);
     let base = Arc::new(Base {
@@ -129,8 +131,9 @@ pub(crate) fn open(storage: Storage, lock: Option<Lock>, config: Config) -> Resu
         // What is there can be read; nothing is added to it.
         pager.end_writing(&error);
     } else if head.is_some() {
-        pager.sync_all()?;
-    } else if spare_is_bad {
+        // As above: if it fails, writing has ended.
+        let _ = pager.sync_all();
+    } else if recovered.bad_meta {
         pager.rewrite_spare();
     }
     Ok(pager)
@@ -144,23 +147,17 @@ struct Found {
     recovered: Recovered,
     /// Whether what is adopted could be written again, if it had to be.
     written_again: Result<()>,
-    /// The other meta page is torn, or names what is not there.
-    spare_is_bad: bool,
 }
 
 /// Steps 1 to 4, and what 5 and 6 need to know.
 fn recover(storage: &Storage, writable: bool) -> Result<Found> {
-    let mut slots = read_metas(storage)?;
+    let slots = read_metas(storage)?;
     let clean = slots.first().is_some_and(|slot| slot.meta.clean);
-    let mut recovered = Recovered { txn: 0, clean, fell_back: false, pages_verified: 0, head_adopted: false };
-    if !clean {
-        storage.drop_cache();
-        slots = read_metas(storage)?;
-    }
+    let mut recovered = Recovered { clean, ..Recovered::default() };
     let whole = slots.len();
     let adopted = adopt(storage, slots, &mut recovered)?;
-    let spare_is_bad = whole < META_AT.len() || recovered.fell_back;
-    recovered.clean &= !spare_is_bad;
+    recovered.bad_meta = whole < META_AT.len() || recovered.fell_back;
+    recovered.clean &= !recovered.bad_meta;
     check_len(storage, &adopted.meta)?;
     let mut written_again = if !clean && writable { write_again(storage, &adopted) } else { Ok(()) };
     let head = if clean { None } else { newer_head(storage, &adopted, &mut recovered)? };
@@ -169,7 +166,7 @@ fn recover(storage: &Storage, writable: bool) -> Result<Found> {
     }
     let head = head.map(|head| head.root);
     recovered.txn = head.unwrap_or(adopted.meta.root).txn.0;
-    Ok(Found { adopted, head, recovered, written_again, spare_is_bad })
+    Ok(Found { adopted, head, recovered, written_again })
 }
 
 /// A meta page that decodes.

@@ -95,21 +95,6 @@ pub(super) fn start_writeback(file: &File, offset: u64, len: u64) -> io::Result<
     }
 }
 
-/// Drops the clean pages of the file from the page cache. Does nothing where there is no such call.
-pub(super) fn drop_cache(file: &File) -> io::Result<()> {
-    #[cfg(target_os = "linux")]
-    {
-        // SAFETY: a descriptor that is open, since `file` is, and plain numbers.
-        let errno = unsafe { libc::posix_fadvise(file.as_raw_fd(), 0, 0, libc::POSIX_FADV_DONTNEED) };
-        if errno == 0 { Ok(()) } else { Err(io::Error::from_raw_os_error(errno)) }
-    }
-    #[cfg(not(target_os = "linux"))]
-    {
-        let _ = file;
-        Ok(())
-    }
-}
-
 /// A new file that lives in memory and has no name. `Unsupported` where there is no `memfd_create`.
 pub(super) fn memory_file() -> io::Result<File> {
     #[cfg(target_os = "linux")]

@@ -2,9 +2,12 @@
 //!
 //! `ops` says what can be done, `model` does it to a database and to a map; the others use both.
 
+mod background;
 mod crash;
 mod faults;
+mod fork;
 mod model;
+mod opening;
 mod ops;
 mod threads;
 
