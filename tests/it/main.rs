@@ -3,6 +3,9 @@
 
 mod corruption;
 mod files;
+mod kill;
 mod mapping;
+mod powercut;
 mod space;
 mod tidy;
+mod torture;
