@@ -13,7 +13,7 @@ use proptest::prelude::*;
 
 use super::model::{Attempt, Driver, Version, holds, same, sound};
 use super::ops::{Key, Mix, Near, Op, Setup, Value, generate, op, setup};
-use crate::storage::sim::{Loss, Rng, SimDisk};
+use crate::storage::sim::{Fault, Loss, Rng, SimDisk};
 use crate::{Database, Durability, Recovery, Result};
 
 const LOSSES: [Loss; 5] = [Loss::None, Loss::All, Loss::Prefix, Loss::Random, Loss::Torn];
@@ -93,7 +93,7 @@ impl Explorer<'_> {
         match self.rng.below(8) {
             0 => self.go_on(&image, db, found),
             1 => self.again(&image, db, allowed, opened, found),
-            _ => {}
+            _ => leave(&image, db),
         }
     }
 
@@ -122,6 +122,8 @@ impl Explorer<'_> {
         let again = Database::over(&self.driver.setup.options(), after.storage().unwrap()).unwrap();
         same(&again.begin_read().unwrap(), &version).unwrap();
         sound(&again).unwrap();
+        leave(image, db);
+        leave(&after, again);
     }
 
     /// The power fails again, while the database is opened, or right after that.
@@ -133,7 +135,7 @@ impl Explorer<'_> {
         opened: usize,
         found: usize,
     ) {
-        drop(db);
+        leave(image, db);
         let point = self.rng.index(opened + 1);
         // What was shown once stays.
         let allowed = if point == opened { found..=found } else { allowed };
@@ -143,10 +145,17 @@ impl Explorer<'_> {
         let db = Database::over(&self.driver.setup.options(), second.storage().unwrap()).unwrap();
         let found = self.version(&db, allowed);
         sound(&db).unwrap();
-        if self.rng.below(2) == 0 {
-            self.go_on(&second, db, found);
+        match self.rng.below(2) {
+            0 => self.go_on(&second, db, found),
+            _ => leave(&second, db),
         }
     }
+}
+
+/// Drops the database without the work of closing it: nobody looks at the disk again.
+fn leave(disk: &SimDisk, db: Database) {
+    disk.inject(Fault::new(None, 1, libc::EIO).forever());
+    drop(db);
 }
 
 /// Commits an entry to the database and to its model.

@@ -142,7 +142,7 @@ fn a_sync_covers_what_was_written_before_it_began() {
     replay.advance(&events, events.len());
     let found: BTreeSet<_> = (0..200)
         .map(|seed| {
-            let content = replay.after_crash(&events, Loss::Random, &mut Rng::new(seed));
+            let content = replay.after_crash(&events, Loss::Random, &mut Rng::new(seed), Vec::new());
             [content[0], content[BLOCK]]
         })
         .collect();
@@ -263,7 +263,7 @@ fn a_sync_from_before_a_cut_does_not_undo_it() {
     let mut replay = Replay::new(vec![1; 2 * BLOCK]);
     replay.advance(&events, events.len());
     for loss in LOSSES {
-        assert_eq!(replay.after_crash(&events, loss, &mut Rng::new(0)), [1; BLOCK]);
+        assert_eq!(replay.after_crash(&events, loss, &mut Rng::new(0), Vec::new()), [1; BLOCK]);
     }
 }
 
