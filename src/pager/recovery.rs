@@ -118,7 +118,12 @@ pub(crate) fn open(storage: Storage, lock: Option<Lock>, config: Config) -> Resu
         ended: OnceLock::new(),
         len_checked_ms: AtomicU64::new(coarse_ms()),
         writer: Pager::writer_mutex(Writer::new(meta.ceiling, file_pages)),
-        leader: Mutex::new(Leader { slot: adopted.slot, meta }),
+        // After a clean close both meta pages name the root. The newer one may stand in the system's memory
+        // alone, if its sync failed or never ended: it is the one to be written over.
+        leader: Mutex::new(Leader {
+            slot: if recovered.clean { 1 - adopted.slot } else { adopted.slot },
+            meta,
+        }),
         heads: Mutex::new(heads),
     });
     if !writable {
@@ -152,7 +157,7 @@ struct Found {
 /// Steps 1 to 4, and what 5 and 6 need to know.
 fn recover(storage: &Storage, writable: bool) -> Result<Found> {
     let slots = read_metas(storage)?;
-    let clean = slots.first().is_some_and(|slot| slot.meta.clean);
+    let clean = is_clean(&slots);
     let mut recovered = Recovered { clean, ..Recovered::default() };
     let whole = slots.len();
     let adopted = adopt(storage, slots, &mut recovered)?;
@@ -167,6 +172,12 @@ fn recover(storage: &Storage, writable: bool) -> Result<Found> {
     let head = head.map(|head| head.root);
     recovered.txn = head.unwrap_or(adopted.meta.root).txn.0;
     Ok(Found { adopted, head, recovered, written_again })
+}
+
+/// Whether the newest meta page is of a clean close, and the one before it names the same root, as a close
+/// leaves it. Else what is adopted must be made durable like any other.
+fn is_clean(slots: &[Slot]) -> bool {
+    matches!(slots, [newest, other] if newest.meta.clean && newest.meta.root == other.meta.root)
 }
 
 /// A meta page that decodes.
