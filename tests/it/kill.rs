@@ -38,7 +38,7 @@ fn kill_a_writer(db: &Path, acks: &Path, draws: &mut Draws) -> String {
     let settings = [
         (
             "--levels",
-            draws.pick(&["immediate", "buffered", "immediate,buffered", "immediate,buffered,buffered"]),
+            draws.pick(&["immediate", "buffered", "immediate,buffered", "immediate,background,buffered"]),
         ),
         ("--two-phase", draws.pick(&["no", "no", "some", "yes"])),
         ("--page-size", draws.pick(&["4096", "4096", "65536"])),

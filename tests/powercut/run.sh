@@ -149,10 +149,10 @@ while [ "$cut" -lt "$cuts" ]; do
         rm -f "$db" "$disk"/.folio-new-* "$acks"
         fresh=no
     fi
-    levels=(immediate immediate,buffered immediate,buffered,buffered buffered)
+    levels=(immediate immediate,buffered immediate,background,buffered,buffered background buffered)
     phases=(no no some yes) pages=(4096 4096 4096 16384)
     memory=(268435456 268435456 65536)
-    draw 4; level=${levels[drawn]}
+    draw 5; level=${levels[drawn]}
     draw 4; phase=${phases[drawn]}
     draw 4; page=${pages[drawn]}
     draw 3; limit=${memory[drawn]}

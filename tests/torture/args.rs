@@ -5,6 +5,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::str::FromStr;
+use std::time::Duration;
 
 use folio::{Database, Durability, OpenOptions};
 
@@ -135,6 +136,7 @@ impl Args {
         let text = self.text("levels").unwrap_or_else(|| "immediate".to_owned());
         let level = |name: &str| match name {
             "immediate" => Ok(Durability::Immediate),
+            "background" => Ok(Durability::Background { within: Duration::from_millis(5) }),
             "buffered" => Ok(Durability::Buffered),
             other => Err(Failure::Usage(format!("{other} is no level"))),
         };

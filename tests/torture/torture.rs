@@ -16,9 +16,10 @@ use std::process::ExitCode;
 use args::{Args, Failure};
 
 const HELP: &str = "\
-torture write DB ACKS [--seed N] [--commits N] [--threads N] [--readers N] [--levels immediate,buffered]
+torture write DB ACKS [--seed N] [--commits N] [--threads N] [--readers N] [--levels LEVEL,LEVEL..]
         [--page-size N] [--two-phase yes|no|some] [--memory-limit N] [--checkpoint-after N] [--reserve N]
         [--compact yes|no] [--nosync yes|no] [--scatter yes|no] [--end close|kill]
+    levels are immediate, background, buffered
     creates DB or goes on with it; a line to ACKS for each acknowledged commit; 'ready' after the first one
 torture verify DB ACKS --after kill|power [--threads N] [--end close|kill]
     0: as promised; 3: acknowledged commits are lost; 4: something else is wrong

@@ -12,8 +12,8 @@ use crate::kernel;
 use crate::workload::{self, Rng};
 
 /// The file of acknowledgements: `N D` for a durable commit, `N B` for one that is not, `closed` at the end;
-/// `! text` for a fault that a reader saw, `? text` for an error that it got. A line is in the file when `add`
-/// returns. Who cuts the power adds `cut N`: what is behind byte N came too late.
+/// `! text` for a fault that a reader saw, `? text` for an error that it got. Who cuts the power adds
+/// `cut N`: what is behind byte N came too late. A line is in the file when `add` returns.
 #[derive(Debug)]
 pub(crate) struct Acks {
     file: File,
