@@ -1,7 +1,9 @@
 //! Opening: which root is the newest whole one, and what must be done before it is shown.
 //!
 //! 1. Read both meta pages. A file that has neither is not ours, or not whole.
-//! 2. After a clean close the newer one is the state, and nothing needs to be looked at.
+//! 2. After a clean close the newer one is the state, and nothing needs to be looked at. The older one names
+//!    the same root: the next meta page is written over the newer one, of which it is not sure that it is on
+//!    the disk.
 //! 3. Else take the newest meta page whose commit record verifies. The record's pages are read with `pread`:
 //!    an error of the disk is an error and no reason to fall back.
 //! 4. Write what was adopted again, byte for byte, and sync, before anything is shown: after a failed sync

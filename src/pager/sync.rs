@@ -19,9 +19,9 @@ const CEILING_STEP: u64 = 1 << 24;
 /// The meta pages. Guarded by the leader's lock.
 #[derive(Debug)]
 pub(super) struct Leader {
-    /// The slot of the durable meta page: the other one is written next, whatever its age.
+    /// The slot of a durable meta page of the durable root: the other one is written next, whatever its age.
     pub(super) slot: usize,
-    /// The durable meta page.
+    /// The newest meta page.
     pub(super) meta: Meta,
 }
 
@@ -111,7 +111,7 @@ impl Pager {
         let two_phase = self.config.two_phase;
         let record = head.record(durable).filter(|record| !two_phase || record.runs.is_empty());
         if record.is_none() {
-            self.sync(&head.root).map_err(|error| self.unknown(head.root.txn, error))?;
+            self.sync(&head.root).map_err(|error| self.unknown(txn, error))?;
         }
         // 4. The meta page of the captured root, into the slot that does not hold the durable one, and the
         //    sync.
@@ -122,7 +122,7 @@ impl Pager {
             boot_id: self.boot_id,
             ..leader.meta.clone()
         };
-        self.write_meta(&mut leader, meta).map_err(|error| self.unknown(head.root.txn, error))?;
+        self.write_meta(&mut leader, meta).map_err(|error| self.unknown(txn, error))?;
         // 5. Durable, then visible, then the capture is over.
         let _heads = self.heads.lock();
         self.base.shared.set_durable(head.root.txn);

@@ -219,6 +219,7 @@ impl Replay {
             }
             Loss::Random => self.random(events, false, rng),
             Loss::Torn => self.random(events, true, rng),
+            Loss::Growth => self.without_growth(rng.below(2) == 0),
         };
         self.compose(events, &outcome, buffer)
     }
@@ -232,6 +233,18 @@ impl Replay {
         });
         let (least, most) = self.len_bounds(cuts_kept, event);
         Outcome { versions: versions.collect(), len: least.max(most) }
+    }
+
+    /// Everything arrives but what lies behind the certain length, and perhaps the length.
+    fn without_growth(&self, keeps_len: bool) -> Outcome {
+        let mut outcome = self.prefix(self.position);
+        let (least, most) = self.len_bounds(self.cuts.len(), self.position);
+        for (&number, block) in self.blocks.range(least.div_ceil(BLOCK as u64)..) {
+            let oldest = *self.possible_versions(number, block, self.cuts.len()).start();
+            outcome.versions.insert(number, Version::Whole(oldest));
+        }
+        outcome.len = if keeps_len { most } else { least };
+        outcome
     }
 
     /// Each block for itself; with `torn`, one of them in two parts.

@@ -56,6 +56,14 @@ pub(crate) enum Loss {
     Random,
     /// As `Random`, and one of these blocks has sectors of 512 bytes of two versions.
     Torn,
+    /// The growth of the file alone: its length is the durable one; or the new one, and there are zeros where
+    /// the file has grown.
+    Growth,
+}
+
+impl Loss {
+    pub(crate) const EACH: [Loss; 6] =
+        [Loss::None, Loss::All, Loss::Prefix, Loss::Random, Loss::Torn, Loss::Growth];
 }
 
 /// A failure to come.

@@ -9,14 +9,33 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use parking_lot::Mutex;
 use proptest::prelude::*;
 
-use super::model::{Attempt, Driver, Version, holds, same, sound};
+use super::model::{Attempt, Driver};
 use super::ops::{Key, Mix, Near, Op, Setup, Value, generate, op, setup};
+use super::seen::Seen;
+use super::version::{Version, holds, same, sound};
 use crate::storage::sim::{Fault, Loss, Rng, SimDisk};
 use crate::{Database, Durability, Recovery, Result};
 
-const LOSSES: [Loss; 5] = [Loss::None, Loss::All, Loss::Prefix, Loss::Random, Loss::Torn];
+/// What a long enough run meets.
+const WANTED: [&str; 14] = [
+    "changes that outgrew the memory",
+    "compactions",
+    "cuts of the file",
+    "one-phase syncs",
+    "two-phase syncs",
+    "groups of several commits",
+    "recoveries",
+    "clean openings",
+    "torn meta pages",
+    "fallbacks to the older meta page",
+    "head records adopted",
+    "second crashes while recovering",
+    "second crashes after it",
+    "commits after a crash",
+];
 
 /// How many states the short form looks at.
 const SHORT: u64 = if cfg!(debug_assertions) { 4_000 } else { 20_000 };
@@ -40,6 +59,8 @@ fn scenario(setup: &Setup, ops: &[Op]) -> Driver {
     driver.checks = false;
     driver.run(ops).unwrap();
     driver.close();
+    let commits: Vec<u64> = driver.attempts.iter().filter_map(|attempt| attempt.txn).collect();
+    driver.seen.syncs(&driver.disk, &commits);
     driver
 }
 
@@ -61,17 +82,22 @@ struct Explorer<'d> {
     driver: &'d Driver,
     rng: Rng,
     states: u64,
+    seen: Seen,
     /// Says where a failure happened.
     place: String,
 }
 
 impl Explorer<'_> {
+    fn new(driver: &Driver, seed: u64, place: String) -> Explorer<'_> {
+        Explorer { driver, rng: Rng::new(seed), states: 0, seen: driver.seen.clone(), place }
+    }
+
     /// Every point and kind of loss; but no more than about `states`.
     fn explore(&mut self, states: u64) {
         let points = self.driver.disk.event_count() + 1;
-        let all = (points * LOSSES.len()) as u64;
+        let all = (points * Loss::EACH.len()) as u64;
         for point in 0..points {
-            for loss in LOSSES {
+            for loss in Loss::EACH {
                 if self.rng.below(all) < states {
                     self.state(point, loss);
                 }
@@ -87,6 +113,7 @@ impl Explorer<'_> {
         let image = self.driver.disk.crash(point, loss, seed).unwrap();
         let allowed = allowed(&self.driver.attempts, point, loss);
         let db = Database::over(&self.driver.setup.options(), image.storage().unwrap()).unwrap();
+        self.seen.opened(&db);
         let found = self.version(&db, allowed.clone());
         let opened = image.event_count();
         sound(&db).unwrap();
@@ -116,7 +143,8 @@ impl Explorer<'_> {
         }
         add(&db, &mut version);
         sound(&db).unwrap();
-        let loss = LOSSES[self.rng.index(LOSSES.len())];
+        self.seen.count("commits after a crash", 1);
+        let loss = Loss::EACH[self.rng.index(Loss::EACH.len())];
         let after = image.crash(image.event_count(), loss, self.rng.next()).unwrap();
         self.states += 1;
         let again = Database::over(&self.driver.setup.options(), after.storage().unwrap()).unwrap();
@@ -137,9 +165,12 @@ impl Explorer<'_> {
     ) {
         leave(image, db);
         let point = self.rng.index(opened + 1);
+        let when =
+            if point == opened { "second crashes after it" } else { "second crashes while recovering" };
+        self.seen.count(when, 1);
         // What was shown once stays.
         let allowed = if point == opened { found..=found } else { allowed };
-        let loss = LOSSES[self.rng.index(LOSSES.len())];
+        let loss = Loss::EACH[self.rng.index(Loss::EACH.len())];
         let second = image.crash(point, loss, self.rng.next()).unwrap();
         self.states += 1;
         let db = Database::over(&self.driver.setup.options(), second.storage().unwrap()).unwrap();
@@ -153,7 +184,7 @@ impl Explorer<'_> {
 }
 
 /// Drops the database without the work of closing it: nobody looks at the disk again.
-fn leave(disk: &SimDisk, db: Database) {
+pub(super) fn leave(disk: &SimDisk, db: Database) {
     disk.inject(Fault::new(None, 1, libc::EIO).forever());
     drop(db);
 }
@@ -186,32 +217,46 @@ impl Drop for Place<'_> {
     }
 }
 
+/// After a panic nobody goes on: what it says would be out of sight.
+struct StopOthers<'s>(&'s AtomicU64);
+
+impl Drop for StopOthers<'_> {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.0.fetch_or(1 << 63, Ordering::Relaxed);
+        }
+    }
+}
+
 fn scenario_of_seed(seed: u64) -> (Setup, Vec<Op>) {
     let ops = prop::collection::vec(op(Mix::CRASH), 30..90);
     generate(&(setup(), ops), seed)
 }
 
 /// One seed: all of its scenario's states, or a sample.
-fn explore_seed(seed: u64, states: u64) -> u64 {
+fn explore_seed(seed: u64, states: u64) -> (u64, Seen) {
     let (setup, ops) = scenario_of_seed(seed);
     let place = format!("scenario seed {seed} {setup:?}");
     let _place = Place(&place);
     let driver = scenario(&setup, &ops);
-    let mut explorer = Explorer { driver: &driver, rng: Rng::new(seed), states: 0, place: place.clone() };
+    let mut explorer = Explorer::new(&driver, seed, place.clone());
     explorer.explore(states);
-    explorer.states
+    (explorer.states, explorer.seen)
 }
 
 #[test]
 fn every_crash_leaves_a_whole_version() {
     let (first, wanted) = (number("FOLIO_CRASH_SEED", 1), number("FOLIO_CRASH_STATES", SHORT));
-    let (seed, states) = (AtomicU64::new(first), AtomicU64::new(0));
+    let (seed, states, seen) = (AtomicU64::new(first), AtomicU64::new(0), Mutex::new(Seen::default()));
     std::thread::scope(|scope| {
         let work = || {
+            let _stop = StopOthers(&states);
             while states.load(Ordering::Relaxed) < wanted {
                 let seed = seed.fetch_add(1, Ordering::Relaxed);
                 // Many scenarios say more than all states of a few.
-                states.fetch_add(explore_seed(seed, 800), Ordering::Relaxed);
+                let (found, met) = explore_seed(seed, 800);
+                states.fetch_add(found, Ordering::Relaxed);
+                seen.lock().add(&met);
             }
         };
         scope.spawn(work);
@@ -219,6 +264,7 @@ fn every_crash_leaves_a_whole_version() {
     });
     let last = seed.into_inner() - 1;
     println!("{} states after crashes, of scenarios with seeds {first} to {last}", states.into_inner());
+    seen.into_inner().report(if wanted >= SHORT { &WANTED } else { &[] });
 }
 
 fn immediate() -> Op {
@@ -227,7 +273,7 @@ fn immediate() -> Op {
 
 fn explore_ops(setup: &Setup, ops: &[Op]) {
     let driver = scenario(setup, ops);
-    let mut explorer = Explorer { driver: &driver, rng: Rng::new(5), states: 0, place: String::new() };
+    let mut explorer = Explorer::new(&driver, 5, String::new());
     explorer.explore(u64::MAX);
 }
 
@@ -261,7 +307,7 @@ fn a_page_written_twice_by_one_transaction_is_whole_or_not_believed() {
     let driver = scenario(&setup, &ops);
     for seed in 0..4 {
         let place = format!("seed {seed}");
-        let mut explorer = Explorer { driver: &driver, rng: Rng::new(seed), states: 0, place };
+        let mut explorer = Explorer::new(&driver, seed, place);
         explorer.explore(2_000);
     }
 }
@@ -288,7 +334,7 @@ fn the_file_is_not_cut_below_what_is_needed() {
     let driver = scenario(&Setup { checkpoint_after: Some(1 << 30), ..Setup::PLAIN }, &ops);
     let cuts = driver.disk.counters().truncates;
     assert!(cuts > 0, "the file was cut");
-    let mut explorer = Explorer { driver: &driver, rng: Rng::new(5), states: 0, place: String::new() };
+    let mut explorer = Explorer::new(&driver, 5, String::new());
     explorer.explore(1_500);
 }
 
@@ -320,10 +366,10 @@ fn the_file_holds_pages_that_were_not_needed() {
         }
         let image = SimDisk::with_content(content).unwrap();
         let db = Database::over(&setup.options(), image.storage().unwrap()).unwrap();
-        let explorer = Explorer { driver: &driver, rng: Rng::new(0), states: 0, place: String::new() };
+        let explorer = Explorer::new(&driver, 0, String::new());
         explorer.version(&db, allowed(&driver.attempts, point, Loss::Prefix));
         sound(&db).unwrap();
     }
-    let mut explorer = Explorer { driver: &driver, rng: Rng::new(6), states: 0, place: String::new() };
+    let mut explorer = Explorer::new(&driver, 6, String::new());
     explorer.explore(1_000);
 }

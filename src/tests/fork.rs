@@ -38,6 +38,17 @@ fn fork(child: impl FnOnce() -> bool) -> libc::pid_t {
     pid
 }
 
+/// Ends the process, whatever becomes of the test.
+struct Killed(libc::pid_t);
+
+impl Drop for Killed {
+    fn drop(&mut self) {
+        // SAFETY: the number is of a child that was not waited for.
+        unsafe { libc::kill(self.0, libc::SIGKILL) };
+        end_of(self.0);
+    }
+}
+
 /// How the process ended, as `waitpid` has it.
 fn end_of(pid: libc::pid_t) -> i32 {
     let mut status = 0;
@@ -108,7 +119,7 @@ fn a_child_does_not_keep_the_lock_of_a_parent_that_was_killed() {
     let (mut ready, mut say_ready) = pipe().unwrap();
     let (mut live_on, end) = pipe().unwrap();
     let mut end = Some(end);
-    let parent = fork(|| {
+    let parent = Killed(fork(|| {
         drop(end.take());
         let db = open(&path).unwrap();
         put(&db, Durability::Immediate);
@@ -122,12 +133,10 @@ fn a_child_does_not_keep_the_lock_of_a_parent_that_was_killed() {
             // SAFETY: waits for a signal.
             unsafe { libc::pause() };
         }
-    });
+    }));
     ready.read_exact(&mut [0]).unwrap();
     assert!(matches!(open(&path), Err(Error::Locked { .. })));
-    // SAFETY: the number is of a child that was not waited for.
-    unsafe { libc::kill(parent, libc::SIGKILL) };
-    end_of(parent);
+    drop(parent);
     let db = open(&path).unwrap();
     assert_eq!(db.begin_read().unwrap().open(WORDS).unwrap().get("folio").unwrap(), Some(1));
     drop(end.take());

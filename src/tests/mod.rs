@@ -6,10 +6,15 @@ mod background;
 mod crash;
 mod faults;
 mod fork;
+mod heads;
 mod model;
 mod opening;
+mod opening_faults;
 mod ops;
+mod outcomes;
+mod seen;
 mod threads;
+mod version;
 
 use proptest::prelude::*;
 

@@ -7,8 +7,8 @@ use std::sync::Once;
 use log::{Level, LevelFilter, Log, Metadata, Record};
 
 use super::crash::{add, formatted};
-use super::model::Version;
 use super::ops::Setup;
+use super::version::Version;
 use crate::page::{META_AT, META_LEN};
 use crate::storage::Call;
 use crate::storage::sim::{Fault, Loss, SimDisk};

@@ -4,8 +4,8 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::crash::formatted;
-use super::model::sound;
 use super::ops::Setup;
+use super::version::sound;
 use crate::storage::sim::{Loss, Rng, SimDisk};
 use crate::{Database, Durability, Result, WriteTransaction};
 
@@ -222,8 +222,8 @@ fn crashes_among_several_writers() {
         let mut rng = Rng::new(seed);
         let points = disk.event_count() + 1;
         for point in 0..points {
-            for loss in [Loss::None, Loss::All, Loss::Prefix, Loss::Random, Loss::Torn] {
-                if rng.below(points as u64 * 5) < EACH {
+            for loss in Loss::EACH {
+                if rng.below(points as u64 * 6) < EACH {
                     let image = disk.crash(point, loss, rng.next()).unwrap();
                     what_is_left(&image, &told, point, loss);
                 }
