@@ -128,6 +128,12 @@ impl Database {
         self.instance.pager()
     }
 
+    /// The pager, for whoever is going to wait for a lock.
+    fn pager_here(&self) -> Result<&Arc<Pager>> {
+        self.pager().check_process()?;
+        Ok(self.pager())
+    }
+
     /// A database over a storage that is one already, or is empty.
     #[cfg(test)]
     pub(crate) fn over(options: &OpenOptions, storage: Storage) -> Result<Database> {
@@ -140,7 +146,7 @@ impl Database {
     /// Begins a read transaction: a snapshot of what is committed. Waits for nobody.
     ///
     /// # Errors
-    /// [`Error::Io`] or [`Error::Truncated`] where the file had to be mapped anew.
+    /// [`Error::Io`] or [`Error::Truncated`] where the file had to be mapped anew; [`Error::Forked`].
     pub fn begin_read(&self) -> Result<ReadTransaction> {
         Ok(ReadTransaction::new(self.pager().begin_read()?))
     }
@@ -148,9 +154,9 @@ impl Database {
     /// Begins a write transaction. Waits for the one that is running.
     ///
     /// # Errors
-    /// [`Error::ReadOnly`]; [`Error::WritingEnded`]; [`Error::Truncated`]; [`Error::Io`].
+    /// [`Error::ReadOnly`]; [`Error::WritingEnded`]; [`Error::Forked`]; [`Error::Truncated`]; [`Error::Io`].
     pub fn begin_write(&self) -> Result<WriteTransaction> {
-        self.begin(self.pager().lock_writer())
+        self.begin(self.pager_here()?.lock_writer())
     }
 
     /// Begins a write transaction if none is running.
@@ -158,7 +164,7 @@ impl Database {
     /// # Errors
     /// [`Error::WriterBusy`], and as [`begin_write`](Self::begin_write).
     pub fn try_begin_write(&self) -> Result<WriteTransaction> {
-        self.begin(self.pager().try_lock_writer().ok_or(Error::WriterBusy)?)
+        self.begin(self.pager_here()?.try_lock_writer().ok_or(Error::WriterBusy)?)
     }
 
     /// Begins a write transaction; waits no longer than `limit` for the one that is running.
@@ -166,7 +172,7 @@ impl Database {
     /// # Errors
     /// [`Error::WriterBusy`], and as [`begin_write`](Self::begin_write).
     pub fn begin_write_timeout(&self, limit: Duration) -> Result<WriteTransaction> {
-        self.begin(self.pager().lock_writer_for(limit).ok_or(Error::WriterBusy)?)
+        self.begin(self.pager_here()?.lock_writer_for(limit).ok_or(Error::WriterBusy)?)
     }
 
     fn begin(&self, writer: WriterGuard) -> Result<WriteTransaction> {
@@ -232,7 +238,7 @@ impl Database {
     /// [`Error::OutcomeUnknown`] if the sync failed, this one or one before, of the background among them:
     /// the transaction may be on the disk or not.
     pub fn wait_durable(&self, txn: u64) -> Result<()> {
-        let newest = self.pager().newest().0;
+        let newest = self.pager_here()?.newest().0;
         if txn > newest {
             return Err(Error::NotCommitted { txn, newest });
         }

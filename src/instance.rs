@@ -17,7 +17,6 @@ use crate::pager::Pager;
 /// See the module.
 #[derive(Debug)]
 pub(crate) struct Instance {
-    // Dropped before the pager: the thread ends, and only then is the file closed.
     syncer: Syncer,
     pager: Arc<Pager>,
 }
@@ -47,10 +46,23 @@ impl Instance {
     }
 
     /// Ends the thread, and closes in good order.
-    pub(crate) fn close(self) -> Result<()> {
-        let Instance { syncer, pager } = self;
-        drop(syncer);
-        pager.close()
+    pub(crate) fn close(mut self) -> Result<()> {
+        self.end_thread();
+        self.pager.close()
+    }
+
+    /// The thread has the pager too, which is closed when the last who has it is gone.
+    fn end_thread(&mut self) {
+        // A forked child has no such thread, and perhaps its locks, locked for ever.
+        if self.pager.check_process().is_ok() {
+            self.syncer.end();
+        }
+    }
+}
+
+impl Drop for Instance {
+    fn drop(&mut self) {
+        self.end_thread();
     }
 }
 
@@ -107,6 +119,15 @@ impl Syncer {
         *thread = Some(thread::Builder::new().name("folio-sync".to_owned()).spawn(work)?);
         Ok(())
     }
+
+    fn end(&mut self) {
+        self.schedule.state.lock().ending = true;
+        self.schedule.changed.notify_one();
+        if let Some(thread) = self.thread.get_mut().take() {
+            // Its panic, a bug, was reported when it happened; there is nothing left to save here.
+            let _ = thread.join();
+        }
+    }
 }
 
 impl Schedule {
@@ -128,16 +149,5 @@ impl Schedule {
             }
         }
         None
-    }
-}
-
-impl Drop for Syncer {
-    fn drop(&mut self) {
-        self.schedule.state.lock().ending = true;
-        self.schedule.changed.notify_one();
-        if let Some(thread) = self.thread.get_mut().take() {
-            // Its panic, a bug, was reported when it happened; there is nothing left to save here.
-            let _ = thread.join();
-        }
     }
 }

@@ -157,9 +157,9 @@ impl OpenOptions {
     /// - the file is on a local file system whose page cache is coherent with its mappings.
     ///
     /// # Errors
-    /// [`Error::NotFound`], [`Error::AlreadyExists`], [`Error::NotAFile`], [`Error::NotADatabase`],
-    /// [`Error::Locked`], [`Error::Unsupported`], [`Error::Truncated`], [`Error::Corrupted`],
-    /// [`Error::InvalidOption`], [`Error::Io`].
+    /// [`Error::NotFound`], [`Error::AlreadyExists`], [`Error::NotAFile`], [`Error::FileSystem`],
+    /// [`Error::NotADatabase`], [`Error::Locked`], [`Error::Unsupported`], [`Error::Truncated`],
+    /// [`Error::Corrupted`], [`Error::InvalidOption`], [`Error::Io`].
     #[expect(unsafe_code, reason = "the contract of a mapped file")]
     pub unsafe fn open(&self, path: impl AsRef<Path>) -> Result<Database> {
         Database::open_path(self, path.as_ref())

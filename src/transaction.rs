@@ -61,8 +61,9 @@ impl ReadTransaction {
     /// Opens a table as bytes, whatever its types are.
     ///
     /// # Errors
-    /// [`Error::NoSuchTable`]; [`Error::Corrupted`].
+    /// [`Error::NoSuchTable`]; [`Error::Corrupted`]; [`Error::Forked`].
     pub fn open_raw(&self, name: &str) -> Result<RawTable<'_>> {
+        self.snapshot.check_process()?;
         let pages = self.snapshot.pages();
         match catalog::find(pages, &pages.root().catalog, name)? {
             Some(record) => Ok(RawTable::new(pages, name, record)),
@@ -226,6 +227,7 @@ impl WriteTransaction {
     pub fn commit(self) -> Result<CommitInfo> {
         let WriteTransaction { tables, instance, durability, two_phase, .. } = self;
         let pager = instance.pager();
+        pager.check_process()?;
         let page_size = pager.page_size() as u64;
         let immediate = durability == Durability::Immediate;
         // The writer lock is free from here on: the next transaction begins while this one waits for the

@@ -89,7 +89,7 @@ pub(crate) fn format(storage: &Storage, page_size: usize) -> Result<()> {
 /// Opens a file that is a database, with its lock held.
 pub(crate) fn open(storage: Storage, lock: Option<Lock>, config: Config) -> Result<Arc<Pager>> {
     let writable = storage.access() == Access::ReadWrite;
-    let Found { adopted, spared, head, recovered, written_again } = recover(&storage, writable)?;
+    let Found { adopted, head, recovered, written_again } = recover(&storage, writable)?;
     let meta = adopted.meta;
     let (page_size, root) = (meta.page_size as usize, meta.root);
     let base = Arc::new(Base {
@@ -120,7 +120,12 @@ pub(crate) fn open(storage: Storage, lock: Option<Lock>, config: Config) -> Resu
         ended: OnceLock::new(),
         len_checked_ms: AtomicU64::new(coarse_ms()),
         writer: Pager::writer_mutex(Writer::new(meta.ceiling, file_pages)),
-        leader: Mutex::new(Leader { slot: spared, meta }),
+        // After a clean close both meta pages name the root. The newer one may stand in the system's memory
+        // alone, if its sync failed or never ended: it is the one to be written over.
+        leader: Mutex::new(Leader {
+            slot: if recovered.clean { 1 - adopted.slot } else { adopted.slot },
+            meta,
+        }),
         heads: Mutex::new(heads),
     });
     if !writable {
@@ -144,8 +149,6 @@ pub(crate) fn open(storage: Storage, lock: Option<Lock>, config: Config) -> Resu
 /// What opening has found in the file, and done to it.
 struct Found {
     adopted: Slot,
-    /// The slot that the next meta page leaves alone.
-    spared: usize,
     /// The root of a buffered commit behind the adopted meta page.
     head: Option<Root>,
     recovered: Recovered,
@@ -156,14 +159,7 @@ struct Found {
 /// Steps 1 to 4, and what 5 and 6 need to know.
 fn recover(storage: &Storage, writable: bool) -> Result<Found> {
     let slots = read_metas(storage)?;
-    // The sync of a clean end may have failed, and who asked for it is gone: then its meta page is in the
-    // system's memory and not on the disk. The one before it names the same root, and is on the disk for
-    // certain.
-    let twin = match &slots[..] {
-        [newest, older] if newest.meta.clean && newest.meta.root == older.meta.root => Some(older.slot),
-        _ => None,
-    };
-    let clean = twin.is_some();
+    let clean = is_clean(&slots);
     let mut recovered = Recovered { clean, ..Recovered::default() };
     let whole = slots.len();
     let adopted = adopt(storage, slots, &mut recovered)?;
@@ -177,8 +173,13 @@ fn recover(storage: &Storage, writable: bool) -> Result<Found> {
     }
     let head = head.map(|head| head.root);
     recovered.txn = head.unwrap_or(adopted.meta.root).txn.0;
-    let spared = twin.unwrap_or(adopted.slot);
-    Ok(Found { adopted, spared, head, recovered, written_again })
+    Ok(Found { adopted, head, recovered, written_again })
+}
+
+/// Whether the newest meta page is of a clean close, and the one before it names the same root, as a close
+/// leaves it. Else what is adopted must be made durable like any other.
+fn is_clean(slots: &[Slot]) -> bool {
+    matches!(slots, [newest, other] if newest.meta.clean && newest.meta.root == other.meta.root)
 }
 
 /// A meta page that decodes.

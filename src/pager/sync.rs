@@ -85,6 +85,7 @@ impl Pager {
     /// Waits until transaction `txn` is durable, or makes it so, together with every commit before it and
     /// those that have been made since.
     pub(crate) fn sync_to(&self, txn: TxnId) -> Result<()> {
+        self.check_process()?;
         if self.base.shared.durable() >= txn {
             return Ok(());
         }
@@ -134,6 +135,7 @@ impl Pager {
 
     /// Makes everything durable that is committed.
     pub(crate) fn sync_all(&self) -> Result<()> {
+        self.check_process()?;
         let txn = self.head().root.txn;
         self.sync_to(txn)
     }
@@ -205,6 +207,7 @@ impl Pager {
     /// Ends in good order: everything is synced, the file is cut to its pages, and a meta page says that
     /// nothing needs to be verified when it is opened again.
     pub(crate) fn close(&self) -> Result<()> {
+        self.check_process()?;
         let mut writer = self.writer.lock();
         if let Err(error) = self.check_writable() {
             let lost = self.base.shared.durable() < self.newest();

@@ -5,6 +5,7 @@
 mod background;
 mod crash;
 mod faults;
+mod fork;
 mod groups;
 mod heads;
 mod model;

@@ -3,7 +3,10 @@
 
 mod corruption;
 mod files;
+mod kill;
 mod mapping;
 mod mutations;
+mod powercut;
 mod space;
 mod tidy;
+mod torture;
