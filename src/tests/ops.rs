@@ -224,7 +224,7 @@ impl Mix {
 
     /// Small files, so that many crashes can be looked at.
     pub(super) const CRASH: Mix =
-        Mix { direct: 2, unchecked: 0, keys: 120, compact: 1, reopen: 1, kill: 0, readers: true };
+        Mix { direct: 2, unchecked: 0, keys: 120, compact: 3, reopen: 1, kill: 0, readers: true };
 }
 
 fn key(mix: Mix) -> impl Strategy<Value = Key> {

@@ -1,7 +1,8 @@
 //! Goal: the tests see a broken protocol.
 //! Method: each file in `tests/mutations` lists edits that break one rule of the real code, and the test that
 //! has to fail for it. Here the edits are checked against the source, so that they do not rot. With
-//! `FOLIO_MUTATIONS=1`, or parts of names and commas, each is applied to a copy of the project, and its test is run.
+//! `FOLIO_MUTATIONS=1`, or parts of names with commas between, each is applied to a copy of the project, and
+//! its test is run.
 
 use std::fs;
 use std::path::{Path, PathBuf};
