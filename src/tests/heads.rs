@@ -6,7 +6,7 @@
 use super::crash::{Place, formatted, leave};
 use super::ops::Setup;
 use super::version::sound;
-use crate::page::META_AT;
+use crate::page::{HEAD_AT, META_AT};
 use crate::storage::sim::{Loss, SimDisk};
 use crate::{Database, Durability, Recovery};
 
@@ -115,4 +115,45 @@ fn a_commit_during_a_sync_is_found_behind_either_meta_page() {
             }
         }
     }
+}
+
+/// Goal: a page of a commit that was lost is not taken for one of a later commit in the same place.
+/// Method: a buffered commit is lost with its head record, but its pages have arrived. The next one writes
+/// the same pages, and one of them does not arrive.
+#[test]
+fn a_page_of_a_lost_commit_is_not_taken_for_a_later_one() {
+    let setup = Setup::PLAIN;
+    let open = |disk: &SimDisk| Database::over(&setup.options(), disk.storage().unwrap()).unwrap();
+    let content = |disk: &SimDisk, loss| disk.crash(disk.event_count(), loss, 0).unwrap().content().unwrap();
+    let disk = SimDisk::with_content(formatted(&setup)).unwrap();
+    let db = open(&disk);
+    put(&db, b"durable", b"", Durability::Immediate);
+    // Both commits are the first ones after a recovery, so they are given the same pages.
+    let disk = SimDisk::with_content(content(&disk, Loss::None)).unwrap();
+    let db = open(&disk);
+    put(&db, b"new", b"lost", Durability::Buffered);
+    let (durable, mut lost) = (content(&disk, Loss::None), content(&disk, Loss::All));
+    let head = usize::try_from(HEAD_AT).unwrap();
+    lost[head..head + BLOCK].copy_from_slice(&durable[head..head + BLOCK]);
+
+    let disk = SimDisk::with_content(lost).unwrap();
+    let db = open(&disk);
+    assert!(!has(&db, b"new"));
+    put(&db, b"new", b"kept", Durability::Buffered);
+    let (before, after) = (content(&disk, Loss::None), content(&disk, Loss::All));
+    assert_eq!(found(after.clone(), &setup, b"new"), (true, true));
+    let mut same_place = 0;
+    for at in (0..before.len()).step_by(BLOCK) {
+        if before[at..at + BLOCK] == after[at..at + BLOCK] {
+            continue;
+        }
+        let place = format!("page {} did not arrive", at / BLOCK);
+        let _place = Place(&place);
+        let mut content = after.clone();
+        content[at..at + BLOCK].copy_from_slice(&before[at..at + BLOCK]);
+        assert_eq!(found(content, &setup, b"new"), (false, false));
+        let is_header = [META_AT[0], META_AT[1], HEAD_AT].contains(&(at as u64));
+        same_place += usize::from(!is_header && before[at..at + BLOCK].iter().any(|byte| *byte != 0));
+    }
+    assert!(same_place > 1, "the second commit has the pages of the first");
 }
