@@ -3,6 +3,7 @@
 
 mod corruption;
 mod files;
+mod full_disk;
 mod kill;
 mod mapping;
 mod powercut;
