@@ -119,7 +119,8 @@ fn remove(db: &Database, keys: &BTreeSet<u64>, durability: Durability) -> folio:
 }
 
 /// Removes everything, in no order: some rows singly, then `at_once` in a transaction. Each may lie in a page
-/// of its own, which is written anew: for many at once there may be no room. For a single one there always is.
+/// of its own, which is written anew: for many at once there may be no room. For a single one there always
+/// is.
 fn empty(db: &Database, file: &Path, model: &mut Model, draws: &mut Draws, at_once: usize) {
     let (mut most, mut singly) = (1, 60_u32);
     while !model.is_empty() {

@@ -8,5 +8,6 @@ mod kill;
 mod mapping;
 mod powercut;
 mod space;
+mod syscalls;
 mod tidy;
 mod torture;
