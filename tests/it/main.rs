@@ -3,9 +3,11 @@
 
 mod corruption;
 mod files;
+mod full_disk;
 mod kill;
 mod mapping;
 mod powercut;
 mod space;
+mod syscalls;
 mod tidy;
 mod torture;
