@@ -338,38 +338,68 @@ fn the_file_is_not_cut_below_what_is_needed() {
     explorer.explore(1_500);
 }
 
+/// Goal: the file is not cut below the durable root's page count, though nothing of that root lies there.
+/// Method: the durable root has some free pages at its end; buffered commits add more behind them and free
+/// them all, and the file is cut when that is durable, not before.
+#[test]
+fn the_file_is_not_cut_before_a_lower_page_count_is_durable() {
+    let value = |near| Value { near, off: 0, fill: 4 };
+    let pages = |table, count| Op::Ascend { table, from: 0, count, value: value(Near::Page) };
+    let small = |n| Op::Insert { table: 1, key: Key::Short(n), value: value(Near::Small) };
+    let buffered = || Op::Commit { durability: Durability::Buffered, two_phase: false };
+    let mut ops = vec![pages(0, 200), immediate(), pages(2, 20), immediate(), Op::Clear { table: 2 }];
+    (0..3).for_each(|n| ops.extend([immediate(), small(n)]));
+    ops.extend([immediate(), pages(3, 90), buffered(), Op::Clear { table: 3 }]);
+    (3..7).for_each(|n| ops.extend([buffered(), small(n)]));
+    let setup = Setup { checkpoint_after: Some(1 << 30), ..Setup::PLAIN };
+    let cuts = |ops: &[Op]| {
+        let driver = scenario(&setup, ops);
+        let seen = driver.seen.of("cuts of the file");
+        let mut explorer = Explorer::new(&driver, 7, String::new());
+        explorer.explore(1_500);
+        seen
+    };
+    assert_eq!(cuts(&ops), 0);
+    (7..9).for_each(|n| ops.extend([immediate(), small(n)]));
+    assert_eq!(cuts(&ops), 1);
+}
+
 /// Goal: the file has all pages of its root, also those that were given out and not needed.
 /// Method: a transaction grows the file by more than a step, while there is free space enough for the
 /// reserve.
 #[test]
 fn the_file_holds_pages_that_were_not_needed() {
     let value = |near| Value { near, off: 0, fill: 4 };
-    let mut ops = vec![Op::Ascend { table: 0, from: 0, count: 250, value: value(Near::Page) }, immediate()];
-    ops.extend([Op::Thin { table: 0, from: 0, count: 250, step: 2 }, immediate()]);
-    for n in 0..3 {
-        ops.extend([
-            Op::Ascend { table: 1, from: n * 150, count: 150, value: value(Near::Page) },
-            immediate(),
-        ]);
-        ops.extend([Op::Thin { table: 1, from: n * 150, count: 150, step: 2 }, immediate()]);
-    }
-    let setup = Setup { free_ratio: 4.0, ..Setup::PLAIN };
-    let driver = scenario(&setup, &ops);
-    // Everything arrives but the zeros at the end, and with them the length.
-    for point in 0..=driver.disk.event_count() {
-        let durable = driver.disk.crash(point, Loss::None, 0).unwrap().content().unwrap();
-        let mut content = driver.disk.crash(point, Loss::All, 0).unwrap().content().unwrap();
-        while content.len() > durable.len().max(4096)
-            && content[content.len() - 4096..].iter().all(|b| *b == 0)
-        {
-            content.truncate(content.len() - 4096);
+    let pages = |table, from, count| Op::Ascend { table, from, count, value: value(Near::Page) };
+    let thin = |table, from, count| Op::Thin { table, from, count, step: 2 };
+    for durability in [Durability::Immediate, Durability::Buffered] {
+        let commit = || Op::Commit { durability, two_phase: false };
+        let mut ops = vec![pages(0, 0, 250), immediate(), thin(0, 0, 250), immediate()];
+        for n in 0..3 {
+            ops.extend([pages(1, n * 150, 150), commit(), thin(1, n * 150, 150), commit()]);
         }
-        let image = SimDisk::with_content(content).unwrap();
-        let db = Database::over(&setup.options(), image.storage().unwrap()).unwrap();
-        let explorer = Explorer::new(&driver, 0, String::new());
-        explorer.version(&db, allowed(&driver.attempts, point, Loss::Prefix));
-        sound(&db).unwrap();
+        let driver = scenario(&Setup { free_ratio: 4.0, ..Setup::PLAIN }, &ops);
+        (0..=driver.disk.event_count()).for_each(|point| without_zeros_at_the_end(&driver, point));
+        Explorer::new(&driver, 6, String::new()).explore(1_000);
     }
-    let mut explorer = Explorer::new(&driver, 6, String::new());
-    explorer.explore(1_000);
+}
+
+/// Everything arrives but the zeros at the end, and with them the length.
+fn without_zeros_at_the_end(driver: &Driver, point: usize) {
+    let place = format!("point {point}");
+    let _place = Place(&place);
+    let durable = driver.disk.crash(point, Loss::None, 0).unwrap().content().unwrap();
+    let mut content = driver.disk.crash(point, Loss::All, 0).unwrap().content().unwrap();
+    while content.len() > durable.len().max(4096) && content[content.len() - 4096..].iter().all(|b| *b == 0) {
+        content.truncate(content.len() - 4096);
+    }
+    let image = SimDisk::with_content(content).unwrap();
+    let options = driver.setup.options();
+    let db = Database::over(&options, image.storage().unwrap()).unwrap();
+    let explorer = Explorer::new(driver, 0, String::new());
+    let found = explorer.version(&db, allowed(&driver.attempts, point, Loss::Prefix));
+    sound(&db).unwrap();
+    drop(db);
+    let db = Database::over(&options, image.storage().unwrap()).unwrap();
+    assert_eq!(explorer.version(&db, found..=found), found);
 }

@@ -6,6 +6,7 @@ mod background;
 mod crash;
 mod faults;
 mod fork;
+mod groups;
 mod heads;
 mod model;
 mod opening;
@@ -13,6 +14,7 @@ mod opening_faults;
 mod ops;
 mod outcomes;
 mod seen;
+mod syncs;
 mod threads;
 mod version;
 

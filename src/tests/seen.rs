@@ -15,6 +15,10 @@ impl Seen {
         *self.0.entry(what).or_default() += times;
     }
 
+    pub(super) fn of(&self, what: &'static str) -> u64 {
+        self.0.get(what).copied().unwrap_or_default()
+    }
+
     pub(super) fn add(&mut self, other: &Seen) {
         other.0.iter().for_each(|(what, times)| self.count(what, *times));
     }
@@ -51,7 +55,7 @@ impl Seen {
     pub(super) fn report(&self, wanted: &[&'static str]) {
         let counts: Vec<String> = self.0.iter().map(|(what, times)| format!("{times} {what}")).collect();
         println!("{}", counts.join(", "));
-        let missing = |what: &&&'static str| self.0.get(**what).is_none_or(|times| *times == 0);
+        let missing = |what: &&&'static str| self.of(what) == 0;
         let missing: Vec<_> = wanted.iter().filter(missing).collect();
         assert!(missing.is_empty(), "never happened: {missing:?}");
     }

@@ -6,6 +6,7 @@ mod files;
 mod full_disk;
 mod kill;
 mod mapping;
+mod mutations;
 mod powercut;
 mod space;
 mod syscalls;
