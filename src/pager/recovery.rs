@@ -167,11 +167,11 @@ fn recover(storage: &Storage, writable: bool) -> Result<Found> {
     recovered.clean &= !recovered.bad_meta;
     check_len(storage, &adopted.meta)?;
     let mut written_again = if !clean && writable { write_again(storage, &adopted) } else { Ok(()) };
-    let head = if clean { None } else { newer_head(storage, &adopted, &mut recovered)? };
-    if let Some(head) = head.as_ref().filter(|_| writable && written_again.is_ok()) {
-        written_again = head.write_again(storage, adopted.meta.page_size as usize);
+    let mut head = None;
+    if !clean && let Some(newer) = newer_head(storage, &adopted, writable, &mut recovered)? {
+        head = Some(newer.root);
+        written_again = written_again.and(newer.written_again);
     }
-    let head = head.map(|head| head.root);
     recovered.txn = head.unwrap_or(adopted.meta.root).txn.0;
     Ok(Found { adopted, head, recovered, written_again })
 }
@@ -311,23 +311,17 @@ fn write_again(storage: &Storage, adopted: &Slot) -> Result<()> {
 /// A buffered commit that was found whole.
 struct NewerHead {
     root: Root,
-    /// Its pages that are younger than the durable root: first page and number.
-    runs: Vec<(PageId, u64)>,
-}
-
-impl NewerHead {
-    /// As [`write_again`]: a sync makes only what is written durable.
-    fn write_again(&self, storage: &Storage, page_size: usize) -> Result<()> {
-        for (start, pages) in &self.runs {
-            let bytes = read(storage, start.0, *pages, page_size)?;
-            storage.write_at(&[&bytes], start.0 * page_size as u64)?;
-        }
-        Ok(())
-    }
+    /// Whether what was read could be written again: see [`write_again`]. A sync makes it durable.
+    written_again: Result<()>,
 }
 
 /// The root of a buffered commit that builds on the adopted meta page, if everything younger verifies.
-fn newer_head(storage: &Storage, adopted: &Slot, recovered: &mut Recovered) -> Result<Option<NewerHead>> {
+fn newer_head(
+    storage: &Storage,
+    adopted: &Slot,
+    writable: bool,
+    recovered: &mut Recovered,
+) -> Result<Option<NewerHead>> {
     let mut bytes = vec![0; HEAD_LEN];
     if storage.len()? < HEAD_AT + HEAD_LEN as u64 {
         return Ok(None);
@@ -344,20 +338,21 @@ fn newer_head(storage: &Storage, adopted: &Slot, recovered: &mut Recovered) -> R
     }
     let seed = Seed::of(&adopted.meta.database_id);
     let durable = adopted.meta.root.txn;
-    let mut walk = Walk { storage, page_size, seed, durable, root, pages: 0, runs: Vec::new() };
+    let mut walk =
+        Walk { storage, page_size, seed, durable, root, pages: 0, writable, written_again: Ok(()) };
     let verified = walk.everything();
     recovered.pages_verified += walk.pages;
     match verified {
         Ok(()) => {
             recovered.head_adopted = true;
-            Ok(Some(NewerHead { root, runs: walk.runs }))
+            Ok(Some(NewerHead { root, written_again: walk.written_again }))
         }
         Err(Error::Corrupted { .. } | Error::Unsupported { .. }) => Ok(None),
         Err(error) => Err(error),
     }
 }
 
-/// Verifies every page of `root` that is younger than the durable root.
+/// Verifies every page of `root` that is younger than the durable root, and writes it again.
 struct Walk<'s> {
     storage: &'s Storage,
     page_size: usize,
@@ -365,8 +360,9 @@ struct Walk<'s> {
     durable: TxnId,
     root: Root,
     pages: u64,
-    /// What was read: first page and number.
-    runs: Vec<(PageId, u64)>,
+    writable: bool,
+    /// The first failure: after it nothing more is written.
+    written_again: Result<()>,
 }
 
 impl Walk<'_> {
@@ -395,8 +391,12 @@ impl Walk<'_> {
                 id,
             ));
         }
-        self.runs.push((id, pages));
-        read(self.storage, id.0, pages, self.page_size)
+        let bytes = read(self.storage, id.0, pages, self.page_size)?;
+        // Byte for byte, so it does no harm if the commit turns out not to be whole: then nobody needs it.
+        if self.writable && self.written_again.is_ok() {
+            self.written_again = self.storage.write_at(&[&bytes], id.0 * self.page_size as u64);
+        }
+        Ok(bytes)
     }
 
     fn tree(&mut self, root: &TreeRoot, is_catalog: bool) -> Result<()> {

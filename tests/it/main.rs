@@ -3,10 +3,12 @@
 
 mod corruption;
 mod files;
+mod full_disk;
 mod kill;
 mod mapping;
 mod mutations;
 mod powercut;
 mod space;
+mod syscalls;
 mod tidy;
 mod torture;

@@ -147,6 +147,8 @@ while [ "$cut" -lt "$cuts" ]; do
     draw 8
     if [ "$fresh" = yes ] || [ "$drawn" = 0 ]; then
         rm -f "$db" "$disk"/.folio-new-* "$acks"
+        # Or the next cut brings the old one back.
+        sync "$disk"
         fresh=no
     fi
     levels=(immediate immediate,buffered immediate,background,buffered,buffered background buffered)

@@ -6,7 +6,7 @@ use std::os::fd::AsRawFd;
 use std::path::PathBuf;
 
 use crate::storage::sys::{self, Cached};
-use crate::storage::tests::check_bytes;
+use crate::storage::tests::{check_bytes, say_untested};
 use crate::storage::{Access, Advice, Mapping, Storage};
 
 const LEN: u64 = 1 << 20;
@@ -28,13 +28,13 @@ impl Bench {
         assert!(!storage.is_volatile());
         let bench = Bench { storage, path, directory };
         if sys::cached(bench.storage.file()).is_none() {
-            println!("NOT TESTED: this kernel does not tell what is in its page cache");
+            say_untested("what is in the page cache: this kernel does not tell");
             return None;
         }
         assert!(!bench.is_dirty(), "a new file is durable before it has its name");
         bench.soil();
         if !bench.is_dirty() {
-            println!("NOT TESTED: {} is on no disk", bench.path.display());
+            say_untested(&format!("what leaves the page cache: {} is on no disk", bench.path.display()));
             return None;
         }
         Some(bench)
