@@ -89,7 +89,7 @@ fn a_commit_costs_one_sync_or_two() {
     }
 }
 
-/// Goal: the head that a transaction begins on is kept when it becomes durable meanwhile: what the transaction
+/// Goal: the head that a transaction begins on is kept when it becomes durable meanwhile: what that one
 /// frees of it is not written over.
 /// Method: one commit is being synced and another waits, when a transaction begins. It goes on, with others
 /// after it, when both are durable. Then everything arrives but the head record.
