@@ -5,7 +5,8 @@
 //! 3. Else drop the file's pages from the system's memory, where that may hold what the disk does not, and
 //!    take the newest meta page whose commit record verifies. The record's pages are read with `pread`: an
 //!    error of the disk is an error and no reason to fall back.
-//! 4. Write what was adopted again, byte for byte, and the end of the file, and sync, before anything is shown.
+//! 4. Write what was adopted again, byte for byte, and the end of the file, and sync, before anything is
+//!    shown.
 //! 5. A meta page that is torn, or names what is not there, is replaced: by one with a higher ceiling.
 //! 6. A head record that builds on that meta page is adopted if every page younger than the durable root
 //!    verifies; then it is made durable.
@@ -310,8 +311,8 @@ fn write_again(storage: &Storage, adopted: &Slot) -> Result<()> {
     storage.sync(&mapping, len)
 }
 
-/// The last page of the root, whatever it holds: after a failed sync the disk may have a shorter file than the
-/// system shows, and the root would not fit into it.
+/// The last page of the root, whatever it holds: after a failed sync the disk may have a shorter file than
+/// the system shows, and the root would not fit into it.
 fn write_end_again(storage: &Storage, root: &Root, page_size: usize) -> Result<()> {
     let Some(last) = root.page_count.checked_sub(1) else { return Ok(()) };
     let bytes = read(storage, last, 1, page_size)?;
