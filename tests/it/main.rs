@@ -4,5 +4,6 @@
 mod corruption;
 mod files;
 mod mapping;
+mod protocol;
 mod space;
 mod tidy;
