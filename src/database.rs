@@ -7,9 +7,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::error::{Error, Result};
-use crate::inspect::{self, CheckReport, CompactReport, Progress, Stats};
+use crate::inspect::{self, CheckReport, CompactReport, Progress, Recovery, Stats};
+use crate::instance::Instance;
 use crate::options::OpenOptions;
-use crate::page::is_page_size;
+use crate::page::{TxnId, is_page_size};
 use crate::pager::{Config, Pager, WriterGuard, format, open};
 use crate::storage::{Access, Storage};
 use crate::transaction::{ReadTransaction, WriteTransaction};
@@ -31,7 +32,7 @@ const STEP_PAGES: usize = 1024;
 /// ```
 #[derive(Debug, Clone)]
 pub struct Database {
-    pager: Arc<Pager>,
+    instance: Arc<Instance>,
 }
 
 impl Database {
@@ -105,7 +106,7 @@ impl Database {
             Access::ReadWrite => storage.lock_exclusive()?,
             Access::ReadOnly => storage.lock_shared()?,
         };
-        Ok(Database { pager: open(storage, Some(lock), Config::new(options))? })
+        Ok(Self::of(open(storage, Some(lock), Config::new(options))?))
     }
 
     pub(crate) fn open_nameless(options: &OpenOptions, place: Nameless) -> Result<Database> {
@@ -115,7 +116,22 @@ impl Database {
             Nameless::File => Storage::temporary()?,
         };
         format(&storage, options.page_size as usize)?;
-        Ok(Database { pager: open(storage, None, Config::new(options))? })
+        Ok(Self::of(open(storage, None, Config::new(options))?))
+    }
+
+    fn of(pager: Arc<Pager>) -> Database {
+        log_opening(&pager);
+        Database { instance: Arc::new(Instance::new(pager)) }
+    }
+
+    fn pager(&self) -> &Arc<Pager> {
+        self.instance.pager()
+    }
+
+    /// The pager, for whoever is going to wait for a lock.
+    fn pager_here(&self) -> Result<&Arc<Pager>> {
+        self.pager().check_process()?;
+        Ok(self.pager())
     }
 
     /// A database over a storage that is one already, or is empty.
@@ -130,17 +146,17 @@ impl Database {
     /// Begins a read transaction: a snapshot of what is committed. Waits for nobody.
     ///
     /// # Errors
-    /// [`Error::Io`] or [`Error::Truncated`] where the file had to be mapped anew.
+    /// [`Error::Io`] or [`Error::Truncated`] where the file had to be mapped anew; [`Error::Forked`].
     pub fn begin_read(&self) -> Result<ReadTransaction> {
-        Ok(ReadTransaction::new(self.pager.begin_read()?))
+        Ok(ReadTransaction::new(self.pager().begin_read()?))
     }
 
     /// Begins a write transaction. Waits for the one that is running.
     ///
     /// # Errors
-    /// [`Error::ReadOnly`]; [`Error::WritingEnded`]; [`Error::Truncated`]; [`Error::Io`].
+    /// [`Error::ReadOnly`]; [`Error::WritingEnded`]; [`Error::Forked`]; [`Error::Truncated`]; [`Error::Io`].
     pub fn begin_write(&self) -> Result<WriteTransaction> {
-        self.begin(self.pager.lock_writer())
+        self.begin(self.pager_here()?.lock_writer())
     }
 
     /// Begins a write transaction if none is running.
@@ -148,7 +164,7 @@ impl Database {
     /// # Errors
     /// [`Error::WriterBusy`], and as [`begin_write`](Self::begin_write).
     pub fn try_begin_write(&self) -> Result<WriteTransaction> {
-        self.begin(self.pager.try_lock_writer().ok_or(Error::WriterBusy)?)
+        self.begin(self.pager_here()?.try_lock_writer().ok_or(Error::WriterBusy)?)
     }
 
     /// Begins a write transaction; waits no longer than `limit` for the one that is running.
@@ -156,12 +172,12 @@ impl Database {
     /// # Errors
     /// [`Error::WriterBusy`], and as [`begin_write`](Self::begin_write).
     pub fn begin_write_timeout(&self, limit: Duration) -> Result<WriteTransaction> {
-        self.begin(self.pager.lock_writer_for(limit).ok_or(Error::WriterBusy)?)
+        self.begin(self.pager_here()?.lock_writer_for(limit).ok_or(Error::WriterBusy)?)
     }
 
     fn begin(&self, writer: WriterGuard) -> Result<WriteTransaction> {
-        let txn = self.pager.begin_write(writer)?;
-        Ok(WriteTransaction::new(Arc::clone(&self.pager), txn))
+        let txn = self.pager().begin_write(writer)?;
+        Ok(WriteTransaction::new(Arc::clone(&self.instance), txn))
     }
 
     /// Runs `f` in a read transaction.
@@ -185,12 +201,48 @@ impl Database {
         Ok(result)
     }
 
-    /// Makes every commit so far durable.
+    /// Makes every commit so far durable: one sync, or none if there is nothing to do.
     ///
     /// # Errors
-    /// [`Error::OutcomeUnknown`]; [`Error::WritingEnded`].
+    /// [`Error::ReadOnly`]; [`Error::OutcomeUnknown`].
     pub fn sync(&self) -> Result<()> {
-        self.pager.sync_all()
+        self.pager().sync_all()
+    }
+
+    /// The number of the newest transaction that is durable: it and all before it survive a loss of power.
+    pub fn durable(&self) -> u64 {
+        self.pager().durable()
+    }
+
+    /// Returns when transaction `txn` is durable, and every one before it. Waits for the sync that is under
+    /// way, if that covers it; else makes one, together with everybody who waits for the same.
+    ///
+    /// ```
+    /// use folio::{Database, Durability, Table};
+    ///
+    /// const WORDS: Table<&str, u64> = Table::new("words");
+    ///
+    /// let db = Database::in_memory()?;
+    /// let mut tx = db.begin_write()?;
+    /// tx.set_durability(Durability::Buffered);
+    /// tx.open(WORDS)?.insert("folio", 1)?;
+    /// let commit = tx.commit()?;
+    /// // Readers see it. Before anybody is told that it is safe:
+    /// db.wait_durable(commit.txn)?;
+    /// assert!(db.durable() >= commit.txn);
+    /// # Ok::<(), folio::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`Error::NotCommitted`] if there is no such transaction yet; [`Error::ReadOnly`];
+    /// [`Error::OutcomeUnknown`] if the sync failed, this one or one before, of the background among them:
+    /// the transaction may be on the disk or not.
+    pub fn wait_durable(&self, txn: u64) -> Result<()> {
+        let newest = self.pager_here()?.newest().0;
+        if txn > newest {
+            return Err(Error::NotCommitted { txn, newest });
+        }
+        self.pager().sync_to(TxnId(txn))
     }
 
     /// What the database consists of. O(pages).
@@ -198,7 +250,7 @@ impl Database {
     /// # Errors
     /// [`Error::Corrupted`]: [`check`](Self::check) says more. [`Error::Io`].
     pub fn stats(&self) -> Result<Stats> {
-        inspect::stats(&self.pager, self.begin_read()?.snapshot())
+        inspect::stats(self.pager(), self.begin_read()?.snapshot())
     }
 
     /// Checks the whole file as readers see it: every page is in use once, free or pending, and every page,
@@ -215,7 +267,7 @@ impl Database {
     /// # Errors
     /// As [`check`](Self::check).
     pub fn check_with(&self, progress: &mut dyn FnMut(Progress)) -> Result<CheckReport> {
-        inspect::check(&self.pager, self.begin_read()?.snapshot(), progress)
+        inspect::check(self.pager(), self.begin_read()?.snapshot(), progress)
     }
 
     /// Makes the file smaller: fills pages up, moves them to the beginning, and gives the end back to the
@@ -234,13 +286,13 @@ impl Database {
     /// # Errors
     /// As [`compact`](Self::compact).
     pub fn compact_with(&self, progress: &mut dyn FnMut(Progress)) -> Result<CompactReport> {
-        let bytes_before = self.pager.storage().len()?;
+        let bytes_before = self.pager().storage().len()?;
         let mut work = Compaction { db: self, progress, steps: 0, moved: 0 };
         work.repack()?;
         work.relocate()?;
         let (steps, pages_moved) = (work.steps, work.moved);
-        self.pager.cut()?;
-        Ok(CompactReport { bytes_before, bytes_after: self.pager.storage().len()?, pages_moved, steps })
+        self.pager().cut()?;
+        Ok(CompactReport { bytes_before, bytes_after: self.pager().storage().len()?, pages_moved, steps })
     }
 
     /// Closes the database in good order: everything is durable, and opening it again finds nothing to do.
@@ -250,10 +302,28 @@ impl Database {
     /// # Errors
     /// [`Error::OutcomeUnknown`]; [`Error::WritingEnded`].
     pub fn close(self) -> Result<()> {
-        match Arc::try_unwrap(self.pager) {
-            Ok(pager) => pager.close(),
-            Err(shared) => shared.sync_all(),
+        match Arc::try_unwrap(self.instance) {
+            Ok(instance) => instance.close(),
+            Err(shared) => match shared.pager().sync_all() {
+                // There is nothing that it could have to sync.
+                Err(Error::ReadOnly) => Ok(()),
+                result => result,
+            },
         }
+    }
+}
+
+/// Says what opening found: more loudly where a person might want to act.
+fn log_opening(pager: &Pager) {
+    let (found, path) = (inspect::recovery(pager), pager.storage().path().display());
+    let level = match found {
+        Recovery::Clean => log::Level::Debug,
+        Recovery::Recovered { bad_meta: true, .. } => log::Level::Warn,
+        Recovery::Recovered { .. } => log::Level::Info,
+    };
+    log::log!(level, "{path}: the last end was {found}");
+    if let Err(error @ Error::WritingEnded { .. }) = pager.check_writable() {
+        log::error!("{path}: {error}");
     }
 }
 
@@ -319,7 +389,7 @@ impl Compaction<'_> {
                 self.steps += 1;
                 moved += pages;
                 from = next;
-                let total = self.db.pager.page_count();
+                let total = self.db.pager().page_count();
                 tx.commit()?;
                 (self.progress)(Progress { done: (self.moved + moved).min(total), total });
             }
@@ -339,12 +409,12 @@ impl Compaction<'_> {
         loop {
             // What the last round has freed is free when its commits are durable: another makes it so.
             self.touch()?;
-            let end = self.db.pager.page_count();
+            let end = self.db.pager().page_count();
             if end >= before {
                 return Ok(());
             }
             before = end;
-            let limit = self.db.pager.live_pages()?;
+            let limit = self.db.pager().live_pages()?;
             let moved =
                 self.each_table(|tx, name, from| tx.open_raw(name)?.relocate(from, limit, STEP_PAGES))?;
             if moved == 0 {

@@ -30,6 +30,15 @@ pub enum Error {
         /// What stands there instead: "a directory", "a pipe", ...
         found: &'static str,
     },
+    /// The file lies on a file system that does not keep what is mapped, written and locked together: a
+    /// network file system, or one that a virtual machine shares with its host.
+    #[error("{} is on {name}: a database cannot rely on its mappings and locks", path.display())]
+    FileSystem {
+        /// The path as it was given.
+        path: PathBuf,
+        /// The kind of file system, as `mount` calls it.
+        name: &'static str,
+    },
     /// The file has content, and that content is not a Folio database.
     #[error("{} is not a Folio database: {reason}", path.display())]
     NotADatabase {
@@ -76,6 +85,9 @@ pub enum Error {
         /// The database file.
         path: PathBuf,
     },
+    /// This process is a forked child of the one that opened the database, whose it still is.
+    #[error("the database was opened by the process that this one was forked from: open it anew")]
+    Forked,
     /// `try_begin_write` found another write transaction, or `begin_write_timeout` ran out of time.
     #[error("another write transaction is running")]
     WriterBusy,
@@ -179,6 +191,14 @@ pub enum Error {
         txn: u64,
         /// What the sync answered.
         source: Box<Error>,
+    },
+    /// There is no such transaction to wait for: it has not been committed.
+    #[error("transaction {txn} is not committed: the newest that is has number {newest}")]
+    NotCommitted {
+        /// The transaction that was asked for.
+        txn: u64,
+        /// The newest commit.
+        newest: u64,
     },
     /// A limit of the format is reached: 2^48 pages, or a tree of 32 levels.
     #[error("the database is full: {what}")]

@@ -100,7 +100,28 @@ pub enum Recovery {
         pages_verified: u64,
         /// Whether buffered commits behind the last durable one were found whole.
         head_adopted: bool,
+        /// Whether one of the two meta pages is torn, or names what is not there. Opening for writing
+        /// replaces it.
+        bad_meta: bool,
     },
+}
+
+impl fmt::Display for Recovery {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Recovery::Recovered { txn, fell_back, pages_verified, head_adopted, bad_meta } = *self else {
+            return f.write_str("clean");
+        };
+        write!(f, "unclean: recovered to transaction {txn}, {pages_verified} pages verified")?;
+        if fell_back {
+            f.write_str(", the newest meta page did not verify")?;
+        } else if bad_meta {
+            f.write_str(", one of the two meta pages is torn")?;
+        }
+        if head_adopted {
+            f.write_str(", commits that were not durable yet included")?;
+        }
+        Ok(())
+    }
 }
 
 /// What the whole-file check found.
@@ -206,7 +227,8 @@ pub(crate) fn stats(pager: &Pager, snapshot: &ReadSnapshot) -> Result<Stats> {
     })
 }
 
-fn recovery(pager: &Pager) -> Recovery {
+/// What opening found.
+pub(crate) fn recovery(pager: &Pager) -> Recovery {
     let found = pager.recovered();
     if found.clean {
         return Recovery::Clean;
@@ -216,6 +238,7 @@ fn recovery(pager: &Pager) -> Recovery {
         fell_back: found.fell_back,
         pages_verified: found.pages_verified,
         head_adopted: found.head_adopted,
+        bad_meta: found.bad_meta,
     }
 }
 

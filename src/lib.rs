@@ -75,6 +75,7 @@ mod catalog;
 mod database;
 mod error;
 mod inspect;
+mod instance;
 mod options;
 mod page;
 mod pager;

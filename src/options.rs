@@ -1,6 +1,7 @@
 //! How a database is opened: [`OpenOptions`], and what is asked of a commit: [`Durability`].
 
 use std::path::Path;
+use std::time::Duration;
 
 use crate::database::{Database, Nameless};
 #[cfg(doc)]
@@ -14,6 +15,14 @@ pub enum Durability {
     /// `commit` returns when the transaction is on the disk. It survives a loss of power.
     #[default]
     Immediate,
+    /// As [`Buffered`](Self::Buffered), and a thread of the database's own begins to sync it `within` the
+    /// given time, so that a loss of power takes back no more than what was committed in about that time. One
+    /// sync serves all commits so far. [`Database::wait_durable`] tells when it is done, or why not; if it
+    /// failed, the next commit says so as well.
+    Background {
+        /// When the sync begins at the latest, counted from the return of `commit`.
+        within: Duration,
+    },
     /// `commit` returns when the transaction is in the system's memory. It survives the end of the process,
     /// and becomes durable with the next immediate commit, with a checkpoint, or at close.
     Buffered,
@@ -148,9 +157,9 @@ impl OpenOptions {
     /// - the file is on a local file system whose page cache is coherent with its mappings.
     ///
     /// # Errors
-    /// [`Error::NotFound`], [`Error::AlreadyExists`], [`Error::NotAFile`], [`Error::NotADatabase`],
-    /// [`Error::Locked`], [`Error::Unsupported`], [`Error::Truncated`], [`Error::Corrupted`],
-    /// [`Error::InvalidOption`], [`Error::Io`].
+    /// [`Error::NotFound`], [`Error::AlreadyExists`], [`Error::NotAFile`], [`Error::FileSystem`],
+    /// [`Error::NotADatabase`], [`Error::Locked`], [`Error::Unsupported`], [`Error::Truncated`],
+    /// [`Error::Corrupted`], [`Error::InvalidOption`], [`Error::Io`].
     #[expect(unsafe_code, reason = "the contract of a mapped file")]
     pub unsafe fn open(&self, path: impl AsRef<Path>) -> Result<Database> {
         Database::open_path(self, path.as_ref())

@@ -6,8 +6,9 @@ use std::sync::Arc;
 
 use crate::catalog;
 use crate::error::{Error, Result};
+use crate::instance::Instance;
 use crate::options::Durability;
-use crate::pager::{Pager, Placement, ReadSnapshot, Txn};
+use crate::pager::{Placement, ReadSnapshot, Txn};
 use crate::raw::{OpenTables, RawTable, RawTableMut};
 use crate::table::{ReadTable, TableDef, TableMut, type_names, type_names_match};
 
@@ -60,8 +61,9 @@ impl ReadTransaction {
     /// Opens a table as bytes, whatever its types are.
     ///
     /// # Errors
-    /// [`Error::NoSuchTable`]; [`Error::Corrupted`].
+    /// [`Error::NoSuchTable`]; [`Error::Corrupted`]; [`Error::Forked`].
     pub fn open_raw(&self, name: &str) -> Result<RawTable<'_>> {
+        self.snapshot.check_process()?;
         let pages = self.snapshot.pages();
         match catalog::find(pages, &pages.root().catalog, name)? {
             Some(record) => Ok(RawTable::new(pages, name, record)),
@@ -115,18 +117,19 @@ impl fmt::Debug for ReadTransaction {
 /// # Ok::<(), folio::Error>(())
 /// ```
 pub struct WriteTransaction {
+    // Dropped before the instance, which may be closed then.
     tables: OpenTables,
-    pager: Arc<Pager>,
+    instance: Arc<Instance>,
     durability: Durability,
     two_phase: bool,
     id: u64,
 }
 
 impl WriteTransaction {
-    pub(crate) fn new(pager: Arc<Pager>, txn: Txn) -> WriteTransaction {
+    pub(crate) fn new(instance: Arc<Instance>, txn: Txn) -> WriteTransaction {
         let id = txn.id().0;
         let durability = Durability::default();
-        WriteTransaction { tables: OpenTables::new(txn), pager, durability, two_phase: false, id }
+        WriteTransaction { tables: OpenTables::new(txn), instance, durability, two_phase: false, id }
     }
 
     /// Lets the commit place its pages as near to the beginning of the file as can be.
@@ -222,19 +225,26 @@ impl WriteTransaction {
     /// `ENOSPC` the next transaction may succeed; [`Error::OutcomeUnknown`] if the sync failed: the commit
     /// may be on the disk or not; [`Error::WritingEnded`].
     pub fn commit(self) -> Result<CommitInfo> {
-        let WriteTransaction { tables, pager, durability, two_phase, .. } = self;
+        let WriteTransaction { tables, instance, durability, two_phase, .. } = self;
+        let pager = instance.pager();
+        pager.check_process()?;
         let page_size = pager.page_size() as u64;
-        let buffered = durability == Durability::Buffered;
+        let immediate = durability == Durability::Immediate;
         // The writer lock is free from here on: the next transaction begins while this one waits for the
         // disk.
-        let (txn, pages, runs, checkpoint_due) = match tables.commit(buffered, two_phase)? {
+        let (txn, pages, runs, checkpoint_due) = match tables.commit(!immediate, two_phase)? {
             Some(done) => (done.root.txn, done.pages, done.runs, done.checkpoint_due),
             None => (pager.newest(), 0, 0, false),
         };
-        if !buffered || checkpoint_due || !pager.is_visible(txn) {
+        if immediate || checkpoint_due || !pager.is_visible(txn) {
             pager.sync_to(txn)?;
         }
         let durable = pager.durable() >= txn.0;
+        if let Durability::Background { within } = durability
+            && !durable
+        {
+            instance.sync_within(txn, within)?;
+        }
         Ok(CommitInfo { txn: txn.0, pages, bytes: pages * page_size, runs, durable })
     }
 

@@ -46,7 +46,7 @@ impl<'t> Commit<'t> {
         let pages: u64 = sets.iter().map(|set| set.unsealed_pages()).sum();
         let mut freed: Vec<Extent> = sets.iter_mut().flat_map(|set| set.take_freed()).collect();
         txn.give_back_written(freed.extract_if(.., |extent| extent.birth == id));
-        txn.frees = freed.iter().map(|extent| extent.len).sum();
+        let frees: u64 = freed.iter().map(|extent| extent.len).sum();
 
         let (page_size, seed) = (txn.pager.base.page_size, txn.pager.base.seed);
         let mut freed = coalesce(freed, &txn.pins);
@@ -59,6 +59,7 @@ impl<'t> Commit<'t> {
         // Every page may come from an extent of its own, and then takes a record of its own.
         let known = records_known(&txn, &freed, &plan, &Ids::default());
         let log_pages = (known as u64 + pages + 16) / (free_log_capacity(page_size) as u64 - 2) + 1;
+        txn.frees = frees + log_pages;
         let ids = txn.allocate(pages + log_pages)?;
         Ok(Commit { txn, freed, plan, ids, sealed: Sealed::default() })
     }

@@ -123,6 +123,7 @@ impl Pager {
     /// Begins a read transaction: pins the visible root. Now and then it looks whether somebody has cut the
     /// file: reading behind its end would be a signal.
     pub(crate) fn begin_read(&self) -> Result<ReadSnapshot> {
+        self.check_process()?;
         let now = coarse_ms();
         // Relaxed: that two threads look at once does no harm.
         if now.saturating_sub(self.len_checked_ms.load(Ordering::Relaxed)) >= LEN_CHECK_MS {
@@ -217,8 +218,16 @@ impl Pager {
         }
     }
 
-    /// Whether writing is still possible.
-    pub(super) fn check_writable(&self) -> Result<()> {
+    /// Whether this is the process that opened the database. In a forked child, locks may be held for ever by
+    /// threads that are not there.
+    #[inline]
+    pub(crate) fn check_process(&self) -> Result<()> {
+        if self.base.storage.is_forked() { Err(Error::Forked) } else { Ok(()) }
+    }
+
+    /// Whether writing is still possible, or why not.
+    pub(crate) fn check_writable(&self) -> Result<()> {
+        self.check_process()?;
         if self.base.storage.access() == Access::ReadOnly {
             return Err(Error::ReadOnly);
         }

@@ -1,12 +1,13 @@
 //! Opening: which root is the newest whole one, and what must be done before it is shown.
 //!
 //! 1. Read both meta pages. A file that has neither is not ours, or not whole.
-//! 2. After a clean close the newer one is the state, and nothing needs to be looked at.
-//! 3. Else drop the file's pages from the system's memory, where that may hold what the disk does not, and
-//!    take the newest meta page whose commit record verifies. The record's pages are read with `pread`: an
-//!    error of the disk is an error and no reason to fall back.
-//! 4. Write what was adopted again, byte for byte, and the end of the file, and sync, before anything is
-//!    shown.
+//! 2. After a clean close the newer one is the state, and nothing needs to be looked at. The older one names
+//!    the same root: the next meta page is written over the newer one, of which it is not sure that it is on
+//!    the disk.
+//! 3. Else take the newest meta page whose commit record verifies. The record's pages are read with `pread`:
+//!    an error of the disk is an error and no reason to fall back.
+//! 4. Write what was adopted again, byte for byte, with the end of the file, and sync, before anything is
+//!    shown: after a failed sync the system's memory may hold what the disk does not, and call it clean.
 //! 5. A meta page that is torn, or names what is not there, is replaced: by one with a higher ceiling.
 //! 6. A head record that builds on that meta page is adopted if every page younger than the durable root
 //!    verifies; then it is made durable.
@@ -31,7 +32,7 @@ use crate::page::{
 use crate::storage::{Access, Lock, Storage, coarse_ms};
 
 /// What opening found and did.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) struct Recovered {
     /// The transaction that is shown.
     pub(crate) txn: u64,
@@ -43,6 +44,8 @@ pub(crate) struct Recovered {
     pub(crate) pages_verified: u64,
     /// A buffered commit behind the durable one was found whole.
     pub(crate) head_adopted: bool,
+    /// One of the meta pages is torn, or names what is not there.
+    pub(crate) bad_meta: bool,
 }
 
 /// The first transaction's number, and the first page behind the header pages.
@@ -86,7 +89,7 @@ pub(crate) fn format(storage: &Storage, page_size: usize) -> Result<()> {
 /// Opens a file that is a database, with its lock held.
 pub(crate) fn open(storage: Storage, lock: Option<Lock>, config: Config) -> Result<Arc<Pager>> {
     let writable = storage.access() == Access::ReadWrite;
-    let Found { adopted, head, recovered, written_again, spare_is_bad } = recover(&storage, writable)?;
+    let Found { adopted, head, recovered, written_again } = recover(&storage, writable)?;
     let meta = adopted.meta;
     let (page_size, root) = (meta.page_size as usize, meta.root);
     let base = Arc::new(Base {
@@ -135,8 +138,9 @@ pub(crate) fn open(storage: Storage, lock: Option<Lock>, config: Config) -> Resu
         // What is there can be read; nothing is added to it.
         pager.end_writing(&error);
     } else if head.is_some() {
-        pager.sync_all()?;
-    } else if spare_is_bad {
+        // As above: if it fails, writing has ended.
+        let _ = pager.sync_all();
+    } else if recovered.bad_meta {
         pager.rewrite_spare();
     }
     Ok(pager)
@@ -150,32 +154,26 @@ struct Found {
     recovered: Recovered,
     /// Whether what is adopted could be written again, if it had to be.
     written_again: Result<()>,
-    /// The other meta page is torn, or names what is not there.
-    spare_is_bad: bool,
 }
 
 /// Steps 1 to 4, and what 5 and 6 need to know.
 fn recover(storage: &Storage, writable: bool) -> Result<Found> {
-    let mut slots = read_metas(storage)?;
+    let slots = read_metas(storage)?;
     let clean = is_clean(&slots);
-    let mut recovered = Recovered { txn: 0, clean, fell_back: false, pages_verified: 0, head_adopted: false };
-    if !clean {
-        storage.drop_cache();
-        slots = read_metas(storage)?;
-    }
+    let mut recovered = Recovered { clean, ..Recovered::default() };
     let whole = slots.len();
     let adopted = adopt(storage, slots, &mut recovered)?;
-    let spare_is_bad = whole < META_AT.len() || recovered.fell_back;
-    recovered.clean &= !spare_is_bad;
+    recovered.bad_meta = whole < META_AT.len() || recovered.fell_back;
+    recovered.clean &= !recovered.bad_meta;
     check_len(storage, &adopted.meta)?;
     let mut written_again = if !clean && writable { write_again(storage, &adopted) } else { Ok(()) };
-    let head = if clean { None } else { newer_head(storage, &adopted, &mut recovered)? };
-    if let Some(head) = head.as_ref().filter(|_| writable && written_again.is_ok()) {
-        written_again = head.write_again(storage, adopted.meta.page_size as usize);
+    let mut head = None;
+    if !clean && let Some(newer) = newer_head(storage, &adopted, writable, &mut recovered)? {
+        head = Some(newer.root);
+        written_again = written_again.and(newer.written_again);
     }
-    let head = head.map(|head| head.root);
     recovered.txn = head.unwrap_or(adopted.meta.root).txn.0;
-    Ok(Found { adopted, head, recovered, written_again, spare_is_bad })
+    Ok(Found { adopted, head, recovered, written_again })
 }
 
 /// Whether the newest meta page is of a clean close, and the one before it names the same root, as a close
@@ -322,23 +320,17 @@ fn write_end_again(storage: &Storage, root: &Root, page_size: usize) -> Result<(
 /// A buffered commit that was found whole.
 struct NewerHead {
     root: Root,
-    /// Its pages that are younger than the durable root: first page and number.
-    runs: Vec<(PageId, u64)>,
-}
-
-impl NewerHead {
-    /// As [`write_again`]: a sync makes only what is written durable.
-    fn write_again(&self, storage: &Storage, page_size: usize) -> Result<()> {
-        for (start, pages) in &self.runs {
-            let bytes = read(storage, start.0, *pages, page_size)?;
-            storage.write_at(&[&bytes], start.0 * page_size as u64)?;
-        }
-        write_end_again(storage, &self.root, page_size)
-    }
+    /// Whether what was read could be written again: see [`write_again`]. A sync makes it durable.
+    written_again: Result<()>,
 }
 
 /// The root of a buffered commit that builds on the adopted meta page, if everything younger verifies.
-fn newer_head(storage: &Storage, adopted: &Slot, recovered: &mut Recovered) -> Result<Option<NewerHead>> {
+fn newer_head(
+    storage: &Storage,
+    adopted: &Slot,
+    writable: bool,
+    recovered: &mut Recovered,
+) -> Result<Option<NewerHead>> {
     let mut bytes = vec![0; HEAD_LEN];
     if storage.len()? < HEAD_AT + HEAD_LEN as u64 {
         return Ok(None);
@@ -355,20 +347,25 @@ fn newer_head(storage: &Storage, adopted: &Slot, recovered: &mut Recovered) -> R
     }
     let seed = Seed::of(&adopted.meta.database_id);
     let durable = adopted.meta.root.txn;
-    let mut walk = Walk { storage, page_size, seed, durable, root, pages: 0, runs: Vec::new() };
+    let mut walk =
+        Walk { storage, page_size, seed, durable, root, pages: 0, writable, written_again: Ok(()) };
     let verified = walk.everything();
     recovered.pages_verified += walk.pages;
     match verified {
         Ok(()) => {
             recovered.head_adopted = true;
-            Ok(Some(NewerHead { root, runs: walk.runs }))
+            let mut written_again = walk.written_again;
+            if writable && written_again.is_ok() {
+                written_again = write_end_again(storage, &root, page_size);
+            }
+            Ok(Some(NewerHead { root, written_again }))
         }
         Err(Error::Corrupted { .. } | Error::Unsupported { .. }) => Ok(None),
         Err(error) => Err(error),
     }
 }
 
-/// Verifies every page of `root` that is younger than the durable root.
+/// Verifies every page of `root` that is younger than the durable root, and writes it again.
 struct Walk<'s> {
     storage: &'s Storage,
     page_size: usize,
@@ -376,8 +373,9 @@ struct Walk<'s> {
     durable: TxnId,
     root: Root,
     pages: u64,
-    /// What was read: first page and number.
-    runs: Vec<(PageId, u64)>,
+    writable: bool,
+    /// The first failure: after it nothing more is written.
+    written_again: Result<()>,
 }
 
 impl Walk<'_> {
@@ -406,8 +404,12 @@ impl Walk<'_> {
                 id,
             ));
         }
-        self.runs.push((id, pages));
-        read(self.storage, id.0, pages, self.page_size)
+        let bytes = read(self.storage, id.0, pages, self.page_size)?;
+        // Byte for byte, so it does no harm if the commit turns out not to be whole: then nobody needs it.
+        if self.writable && self.written_again.is_ok() {
+            self.written_again = self.storage.write_at(&[&bytes], id.0 * self.page_size as u64);
+        }
+        Ok(bytes)
     }
 
     fn tree(&mut self, root: &TreeRoot, is_catalog: bool) -> Result<()> {

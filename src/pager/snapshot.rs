@@ -220,6 +220,11 @@ impl ReadSnapshot {
     pub(crate) fn pages(&self) -> &Snapshot {
         &self.snapshot
     }
+
+    /// As [`Pager::check_process`](super::Pager::check_process): a forked child has no such mapping.
+    pub(crate) fn check_process(&self) -> Result<()> {
+        if self.snapshot.view.base.storage.is_forked() { Err(Error::Forked) } else { Ok(()) }
+    }
 }
 
 impl Drop for ReadSnapshot {

@@ -19,9 +19,9 @@ const CEILING_STEP: u64 = 1 << 24;
 /// The meta pages. Guarded by the leader's lock.
 #[derive(Debug)]
 pub(super) struct Leader {
-    /// The slot of the durable meta page: the other one is written next, whatever its age.
+    /// The slot of a durable meta page of the durable root: the other one is written next, whatever its age.
     pub(super) slot: usize,
-    /// The durable meta page.
+    /// The newest meta page.
     pub(super) meta: Meta,
 }
 
@@ -85,6 +85,10 @@ impl Pager {
     /// Waits until transaction `txn` is durable, or makes it so, together with every commit before it and
     /// those that have been made since.
     pub(crate) fn sync_to(&self, txn: TxnId) -> Result<()> {
+        self.check_process()?;
+        if self.base.shared.durable() >= txn {
+            return Ok(());
+        }
         // 1. One leader at a time. Whoever waited here may find its work done.
         let mut leader = self.leader.lock();
         let durable = self.base.shared.durable();
@@ -93,8 +97,10 @@ impl Pager {
         }
         // The sync of somebody else has failed: perhaps it would have covered this commit, and perhaps it
         // did.
-        self.check_writable()
-            .map_err(|source| Error::OutcomeUnknown { txn: txn.0, source: Box::new(source) })?;
+        self.check_writable().map_err(|error| match error {
+            Error::WritingEnded { .. } => Error::OutcomeUnknown { txn: txn.0, source: Box::new(error) },
+            error => error,
+        })?;
         // 2. Capture the head; from here on its root is pinned. In one step, so that no scan can miss both.
         let head = {
             let heads = self.heads.lock();
@@ -105,7 +111,7 @@ impl Pager {
         let two_phase = self.config.two_phase;
         let record = head.record(durable).filter(|record| !two_phase || record.runs.is_empty());
         if record.is_none() {
-            self.sync(&head.root).map_err(|error| self.unknown(head.root.txn, error))?;
+            self.sync(&head.root).map_err(|error| self.unknown(txn, error))?;
         }
         // 4. The meta page of the captured root, into the slot that does not hold the durable one, and the
         //    sync.
@@ -116,7 +122,7 @@ impl Pager {
             boot_id: self.boot_id,
             ..leader.meta.clone()
         };
-        self.write_meta(&mut leader, meta).map_err(|error| self.unknown(head.root.txn, error))?;
+        self.write_meta(&mut leader, meta).map_err(|error| self.unknown(txn, error))?;
         // 5. Durable, then visible, then the capture is over.
         let _heads = self.heads.lock();
         self.base.shared.set_durable(head.root.txn);
@@ -129,6 +135,7 @@ impl Pager {
 
     /// Makes everything durable that is committed.
     pub(crate) fn sync_all(&self) -> Result<()> {
+        self.check_process()?;
         let txn = self.head().root.txn;
         self.sync_to(txn)
     }
@@ -200,8 +207,13 @@ impl Pager {
     /// Ends in good order: everything is synced, the file is cut to its pages, and a meta page says that
     /// nothing needs to be verified when it is opened again.
     pub(crate) fn close(&self) -> Result<()> {
+        self.check_process()?;
         let mut writer = self.writer.lock();
-        if self.check_writable().is_err() || writer.ceiling == writer.next_id && self.is_clean() {
+        if let Err(error) = self.check_writable() {
+            let lost = self.base.shared.durable() < self.newest();
+            return if lost && !matches!(error, Error::ReadOnly) { Err(error) } else { Ok(()) };
+        }
+        if writer.ceiling == writer.next_id && self.is_clean() {
             return Ok(());
         }
         self.sync_all()?;

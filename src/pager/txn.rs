@@ -14,7 +14,7 @@ use super::writer::WriterGuard;
 use crate::error::{Error, Result};
 use crate::page::{Extent, PageId, RECORD_PAGES_MAX, TxnId, index, record_sum, run_pages};
 
-/// Pages that are always kept for transactions that free more than they take; of a large file a 64th.
+/// Pages that are always kept for transactions that free as much as they take; of a large file a 64th.
 const RESERVE_MIN: u64 = 64;
 
 /// A write transaction as its tables see it. Dropped without [`commit`](super::commit), it is aborted.
@@ -40,8 +40,8 @@ pub(crate) struct Txn {
     pub(super) rewrote: bool,
     /// Pages of the file, with those that the transaction has added.
     pub(super) end: u64,
-    /// Pages that the transaction frees, as far as it is known: with more than it takes, it may use the
-    /// reserve.
+    /// Pages that the transaction frees, as far as it is known, and those that the log needs to say so: if it
+    /// takes no more, it may use the reserve.
     pub(super) frees: u64,
     /// The checksums of what was written, for the commit record; none when there is too much.
     pub(super) sums: Option<BTreeMap<u64, u32>>,
@@ -168,8 +168,15 @@ impl Txn {
             }
         }
         rest -= self.take_free(rest, true, &mut runs);
-        if rest > 0 {
-            runs.push((self.grow(rest)?, rest));
+        while rest > 0 {
+            match self.grow(rest) {
+                Ok(start) => {
+                    runs.push((start, rest));
+                    rest = 0;
+                }
+                Err(error) if self.settles(&error)? => rest -= self.take_free(rest, true, &mut runs),
+                Err(error) => return Err(error),
+            }
         }
         self.keep_reserve(want)?;
         runs.sort_unstable();
@@ -198,15 +205,33 @@ impl Txn {
             self.take_own(start, want);
             return Ok(start);
         }
-        let start = match self.writer.space.take_run(want, self.placement) {
-            Some(start) => {
+        let start = loop {
+            if let Some(start) = self.writer.space.take_run(want, self.placement) {
                 self.taken.push((start, want));
-                start
+                break start;
             }
-            None => self.grow(want)?,
+            match self.grow(want) {
+                Ok(start) => break start,
+                Err(error) if self.settles(&error)? => {}
+                Err(error) => return Err(error),
+            }
         };
         self.keep_reserve(want)?;
         Ok(start)
+    }
+
+    /// Where the disk is full: frees what the durable root alone still needs, by making the head durable.
+    /// Whether there was anything to do.
+    fn settles(&mut self, error: &Error) -> Result<bool> {
+        let durable = self.pager.base.shared.durable();
+        let is_worth_it = durable < self.head.root.txn && self.writer.space.held_by(durable) > 0;
+        if !error.is_out_of_space() || !is_worth_it {
+            return Ok(false);
+        }
+        self.pager.sync_all()?;
+        self.pins = self.pager.base.shared.pins();
+        self.writer.space.release(&self.pins);
+        Ok(true)
     }
 
     /// Whether the file may grow by so many pages rather than be filled in its gaps.
@@ -230,20 +255,30 @@ impl Txn {
         Ok(start)
     }
 
-    /// Keeps some space for transactions that free more than they take, so that a full disk can be emptied.
+    /// Keeps some space for transactions that free what they take, so that a full disk can be emptied: to
+    /// remove an entry, a page is written anew for each that is freed.
     fn keep_reserve(&mut self, taken: u64) -> Result<()> {
-        let page_size = self.page_size();
         let reserve = (self.end / 64).max(RESERVE_MIN);
-        let free = self.writer.space.free_pages() + self.own_free.pages();
-        while free + self.writer.file_pages.saturating_sub(self.end) < reserve {
-            let wanted = self.writer.file_pages + self.writer.growth_step(page_size);
+        let mut free = self.free_pages();
+        loop {
+            let room = free + self.writer.file_pages.saturating_sub(self.end);
+            if room >= reserve {
+                return Ok(());
+            }
+            // A whole step if there is room for it, and no more than is missing if there is not.
+            let missing = (reserve - room).min(self.writer.growth_step(self.page_size()));
+            let wanted = self.writer.file_pages + missing;
             match self.writer.ensure_file(&self.pager, wanted) {
                 Ok(()) => {}
-                Err(error) if error.is_out_of_space() && self.frees > taken => return Ok(()),
+                Err(error) if error.is_out_of_space() && self.frees >= taken => return Ok(()),
+                Err(error) if self.settles(&error)? => free = self.free_pages(),
                 Err(error) => return Err(error),
             }
         }
-        Ok(())
+    }
+
+    fn free_pages(&self) -> u64 {
+        self.writer.space.free_pages() + self.own_free.pages()
     }
 
     /// After all writes: the file is as long as its pages are many. Pages at its end that were given out and

@@ -93,6 +93,7 @@ impl OpenTables {
 
     /// Whether the transaction can go on.
     pub(crate) fn check(&self) -> Result<()> {
+        self.txn.lock().pager().check_process()?;
         match &*self.poison.borrow() {
             Some(reason) => Err(Error::Poisoned { reason: reason.clone() }),
             None => Ok(()),

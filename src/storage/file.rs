@@ -45,7 +45,34 @@ pub(super) fn open_regular(path: &Path, access: Access) -> Result<File> {
         .map_err(|error| open_error("open", path, error))?;
     let opened = file.metadata().map_err(|error| Error::io("fstat", path, error))?;
     refuse_unless_regular(path, opened.file_type())?;
+    refuse_if_shared(path, sys::file_system(&file))?;
     Ok(file)
+}
+
+/// File systems whose pages or locks are not those of other machines or of the host, with the numbers that
+/// Linux has for them in `statfs(2)` and in its `magic.h`.
+const SHARED_FILE_SYSTEMS: &[(u32, &str)] = &[
+    (0x6969, "nfs"),
+    (0x517B, "smb"),
+    (0xFF53_4D42, "cifs"),
+    (0xFE53_4D42, "smb2"),
+    (0x0102_1997, "9p"),
+    (0x5346_414F, "afs"),
+    (0x6B41_4653, "kafs"),
+    (0x7375_7245, "coda"),
+    (0x564C, "ncp"),
+    (0x00C3_6400, "ceph"),
+    (0x0BD0_0BD0, "lustre"),
+    (0x786F_4256, "vboxsf"),
+];
+
+/// Refuses a kind of file system on which a mapping may not show what was written, or a lock not hold.
+pub(super) fn refuse_if_shared(path: &Path, kind: Option<u32>) -> Result<()> {
+    let found = SHARED_FILE_SYSTEMS.iter().find(|(number, _)| Some(*number) == kind);
+    match found {
+        None => Ok(()),
+        Some((_, name)) => Err(Error::FileSystem { path: path.to_owned(), name }),
+    }
 }
 
 fn open_error(call: &'static str, path: &Path, error: io::Error) -> Error {
@@ -93,6 +120,7 @@ impl NewFile {
             _ => Path::new("."),
         };
         let directory = File::open(parent).map_err(|error| Error::io("open", parent, error))?;
+        refuse_if_shared(path, sys::file_system(&directory))?;
         // As SQLite's files: everybody may read them unless the umask says otherwise.
         let (file, temporary) = create_unique(parent, ".folio-new", 0o644)?;
         Ok((NewFile { path: path.to_owned(), temporary, directory, arrived: false }, file))

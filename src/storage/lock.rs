@@ -11,6 +11,8 @@ use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use super::fork::Watch;
+
 /// Whether others may hold the lock at the same time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Mode {
@@ -24,6 +26,8 @@ pub(super) enum Mode {
 /// both. `held` makes the second ask fail instead.
 #[derive(Debug)]
 pub(super) struct Lockable {
+    // Dropped before the file is closed.
+    _watch: Watch,
     pub(super) file: File,
     held: AtomicBool,
 }
@@ -32,14 +36,11 @@ pub(super) struct Lockable {
 #[derive(Debug)]
 pub(crate) struct Lock {
     target: Arc<Lockable>,
-    /// The process that took it. A forked child has the same open file: it must not unlock what the parent
-    /// holds.
-    process: u32,
 }
 
 impl Lockable {
     pub(super) fn new(file: File) -> Self {
-        Lockable { file, held: AtomicBool::new(false) }
+        Lockable { _watch: Watch::new(&file), file, held: AtomicBool::new(false) }
     }
 }
 
@@ -56,7 +57,7 @@ impl Lock {
             Mode::Exclusive => fs2::FileExt::try_lock_exclusive(&target.file),
         };
         match result {
-            Ok(()) => Ok(Some(Lock { target: Arc::clone(target), process: std::process::id() })),
+            Ok(()) => Ok(Some(Lock { target: Arc::clone(target) })),
             Err(error) => {
                 target.held.store(false, Ordering::Release);
                 let taken = error.raw_os_error() == fs2::lock_contended_error().raw_os_error();
@@ -68,10 +69,9 @@ impl Lock {
 
 impl Drop for Lock {
     fn drop(&mut self) {
-        if self.process == std::process::id() {
-            // Unlocking an open file cannot fail; if it did, closing the file would unlock it.
-            let _ = fs2::FileExt::unlock(&self.target.file);
-        }
+        // Unlocking an open file cannot fail; if it did, closing the file would unlock it. In a forked child
+        // it is not that file any more.
+        let _ = fs2::FileExt::unlock(&self.target.file);
         self.target.held.store(false, Ordering::Release);
     }
 }

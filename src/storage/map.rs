@@ -57,7 +57,12 @@ impl Mapping {
         let least = whole_pages(file_len.saturating_mul(2)).min(len);
         loop {
             match map(file, len) {
-                Ok(raw) => return Ok(Mapping { raw, source }),
+                Ok(raw) => {
+                    // What a forked child would read there, nobody would keep for it.
+                    #[cfg(target_os = "linux")]
+                    raw.advise(memmap2::Advice::DontFork)?;
+                    return Ok(Mapping { raw, source });
+                }
                 Err(error) if is_too_much(&error) && len > least => len = whole_pages(len / 2).max(least),
                 Err(error) => return Err(error),
             }

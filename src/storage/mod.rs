@@ -5,9 +5,10 @@
 //!   that a write which returned is complete; that no call is made twice after it failed (signals before
 //!   anything happened aside).
 //! - Writes go through the descriptor, never through the mapping: so a full disk is an error, not a signal.
-//! - Unsafe code stands in `map` (slices of the mapping) and `sys` (system calls), nowhere else.
+//! - Unsafe code stands in `map` (slices of the mapping), `sys` (system calls) and `fork`, nowhere else.
 
 mod file;
+mod fork;
 mod lock;
 mod map;
 mod probe;
@@ -56,6 +57,8 @@ pub(crate) struct Storage {
     volatile: bool,
     /// Tells the mappings of this open file from those of others.
     id: u64,
+    /// The forks up to the process that opened it.
+    forks: u64,
     probe: Probe,
 }
 
@@ -111,7 +114,15 @@ impl Storage {
         static NEXT: AtomicU64 = AtomicU64::new(0);
         // Relaxed: only the number counts, and it orders nothing.
         let id = NEXT.fetch_add(1, Ordering::Relaxed);
-        Storage { file: Arc::new(Lockable::new(file)), path, access, volatile, id, probe }
+        Storage {
+            file: Arc::new(Lockable::new(file)),
+            path,
+            access,
+            volatile,
+            id,
+            forks: fork::forks(),
+            probe,
+        }
     }
 
     /// The path as it was given, or in parentheses what stands for one. For messages.
@@ -122,6 +133,12 @@ impl Storage {
     /// What the file was opened for.
     pub(crate) fn access(&self) -> Access {
         self.access
+    }
+
+    /// Whether this process is a forked child of the one that opened the file: then it is not open here.
+    #[inline]
+    pub(crate) fn is_forked(&self) -> bool {
+        self.forks != fork::forks()
     }
 
     /// Whether nobody can find the content again after this process: then syncs do nothing.
@@ -239,15 +256,6 @@ impl Storage {
         if !self.volatile {
             // Only to save time later. A sync reports what goes wrong with the writing.
             let _ = sys::start_writeback(self.file(), offset, len);
-        }
-    }
-
-    /// Drops the page cache's clean pages of this file, so that reading shows what is on the disk: after a
-    /// failed sync the cache may hold what the disk does not. Pages that are mapped somewhere or dirty stay.
-    /// Promises nothing.
-    pub(crate) fn drop_cache(&self) {
-        if !self.volatile {
-            let _ = sys::drop_cache(self.file());
         }
     }
 

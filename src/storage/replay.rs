@@ -200,20 +200,28 @@ impl Replay {
         });
     }
 
-    /// What the disk holds if the power fails now.
-    pub(super) fn after_crash(&self, events: &[Event], loss: Loss, rng: &mut Rng) -> Vec<u8> {
-        match loss {
-            Loss::None => self.compose(events, &self.prefix(0)),
-            Loss::All => self.compose(events, &self.prefix(self.position)),
+    /// What the disk holds if the power fails now, in the memory of `buffer`.
+    pub(super) fn after_crash(
+        &self,
+        events: &[Event],
+        loss: Loss,
+        rng: &mut Rng,
+        buffer: Vec<u8>,
+    ) -> Vec<u8> {
+        let outcome = match loss {
+            Loss::None => self.prefix(0),
+            Loss::All => self.prefix(self.position),
             Loss::Prefix => {
                 let pending = self.blocks.values().flat_map(|block| block.changes.first());
                 let others = self.lens.iter().map(|(event, _)| event);
                 let first = pending.chain(others).min().copied().unwrap_or(self.position);
-                self.compose(events, &self.prefix(first + rng.index(self.position - first + 1)))
+                self.prefix(first + rng.index(self.position - first + 1))
             }
-            Loss::Random => self.compose(events, &self.random(events, false, rng)),
-            Loss::Torn => self.compose(events, &self.random(events, true, rng)),
-        }
+            Loss::Random => self.random(events, false, rng),
+            Loss::Torn => self.random(events, true, rng),
+            Loss::Growth => self.without_growth(rng.below(2) == 0),
+        };
+        self.compose(events, &outcome, buffer)
     }
 
     /// Everything that happened before `event` arrives, and nothing later.
@@ -225,6 +233,18 @@ impl Replay {
         });
         let (least, most) = self.len_bounds(cuts_kept, event);
         Outcome { versions: versions.collect(), len: least.max(most) }
+    }
+
+    /// Everything arrives but what lies behind the certain length, and perhaps the length.
+    fn without_growth(&self, keeps_len: bool) -> Outcome {
+        let mut outcome = self.prefix(self.position);
+        let (least, most) = self.len_bounds(self.cuts.len(), self.position);
+        for (&number, block) in self.blocks.range(least.div_ceil(BLOCK as u64)..) {
+            let oldest = *self.possible_versions(number, block, self.cuts.len()).start();
+            outcome.versions.insert(number, Version::Whole(oldest));
+        }
+        outcome.len = if keeps_len { most } else { least };
+        outcome
     }
 
     /// Each block for itself; with `torn`, one of them in two parts.
@@ -285,9 +305,10 @@ impl Replay {
         (least, most.max(least))
     }
 
-    fn compose(&self, events: &[Event], outcome: &Outcome) -> Vec<u8> {
+    fn compose(&self, events: &[Event], outcome: &Outcome, buffer: Vec<u8>) -> Vec<u8> {
         let len = usize::try_from(outcome.len).expect("a file in memory");
-        let mut image = self.durable.clone();
+        let mut image = buffer;
+        image.clone_from(&self.durable);
         image.resize(len.next_multiple_of(BLOCK), 0);
         for (&number, version) in &outcome.versions {
             let start = start_of(number);

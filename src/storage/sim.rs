@@ -7,6 +7,7 @@
 //! - Nothing here depends on time or chance, except as far as several threads write at once: a seed gives the
 //!   same disk again.
 
+use std::cell::RefCell;
 use std::fs::{File, OpenOptions};
 use std::io::{self, IoSlice, Read};
 use std::os::fd::AsRawFd;
@@ -25,7 +26,6 @@ use crate::storage::{Access, Storage, file};
 #[derive(Debug, Clone)]
 pub(crate) struct SimDisk {
     recorder: Arc<Recorder>,
-    file: Arc<File>,
 }
 
 /// One thing that happened to the file.
@@ -56,6 +56,14 @@ pub(crate) enum Loss {
     Random,
     /// As `Random`, and one of these blocks has sectors of 512 bytes of two versions.
     Torn,
+    /// The growth of the file alone: its length is the durable one; or the new one, and there are zeros where
+    /// the file has grown.
+    Growth,
+}
+
+impl Loss {
+    pub(crate) const EACH: [Loss; 6] =
+        [Loss::None, Loss::All, Loss::Prefix, Loss::Random, Loss::Torn, Loss::Growth];
 }
 
 /// A failure to come.
@@ -112,18 +120,17 @@ impl SimDisk {
 
     /// A disk whose file has this content, all of it durable.
     pub(crate) fn with_content(content: Vec<u8>) -> Result<SimDisk> {
-        let file = file::memory()?;
+        let file = SPARE_FILES.with_borrow_mut(Vec::pop).map_or_else(file::memory, Ok)?;
+        file.set_len(content.len() as u64).map_err(|error| failed("ftruncate", error))?;
         file.write_all_at(&content, 0).map_err(|error| failed("pwrite", error))?;
-        let state = State {
-            events: Vec::new(),
-            replay: Replay::new(content.clone()),
-            faults: Vec::new(),
-            counters: Counters::default(),
-            syncs_begun: 0,
+        let recorder = Recorder {
+            file: Some(file),
+            content,
+            gate: RwLock::new(()),
+            sync_turns: AtomicU32::new(0),
+            state: Mutex::default(),
         };
-        let (gate, sync_turns) = (RwLock::new(()), AtomicU32::new(0));
-        let recorder = Recorder { content, gate, sync_turns, state: Mutex::new(state) };
-        Ok(SimDisk { recorder: Arc::new(recorder), file: Arc::new(file) })
+        Ok(SimDisk { recorder: Arc::new(recorder) })
     }
 
     /// Opens the file. Each call is an open of its own: their locks exclude each other.
@@ -139,12 +146,13 @@ impl SimDisk {
     }
 
     fn reopen(&self, access: Access) -> io::Result<File> {
+        let file = self.recorder.file.as_ref().expect("there until the drop");
         if cfg!(target_os = "linux") {
-            let path = format!("/proc/self/fd/{}", self.file.as_raw_fd());
+            let path = format!("/proc/self/fd/{}", file.as_raw_fd());
             return OpenOptions::new().read(true).write(access == Access::ReadWrite).open(path);
         }
         // Without /proc a nameless file cannot be opened again: these handles share their locks.
-        self.file.try_clone()
+        file.try_clone()
     }
 
     /// What the file holds now, as a program sees it.
@@ -175,11 +183,13 @@ impl SimDisk {
     pub(crate) fn crash(&self, point: usize, loss: Loss, seed: u64) -> Result<SimDisk> {
         let mut state = self.recorder.state.lock();
         let State { events, replay, .. } = &mut *state;
-        if replay.position() > point {
-            *replay = Replay::new(self.recorder.content.clone());
+        if replay.as_ref().is_some_and(|replay| replay.position() > point) {
+            *replay = None;
         }
+        let replay = replay.get_or_insert_with(|| Replay::new(self.recorder.content.clone()));
         replay.advance(events, point);
-        let content = replay.after_crash(events, loss, &mut Rng::new(seed));
+        let buffer = SPARE_CONTENTS.with_borrow_mut(Vec::pop).unwrap_or_default();
+        let content = replay.after_crash(events, loss, &mut Rng::new(seed), buffer);
         drop(state);
         SimDisk::with_content(content)
     }
@@ -214,6 +224,8 @@ impl SimDisk {
 /// Writes down what happens to one file, and lets calls fail.
 #[derive(Debug)]
 pub(super) struct Recorder {
+    /// There until the drop.
+    file: Option<File>,
     /// What the log begins with.
     content: Vec<u8>,
     /// Held by whoever lets no sync end.
@@ -223,14 +235,34 @@ pub(super) struct Recorder {
     state: Mutex<State>,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct State {
     events: Vec<Event>,
-    /// Some prefix of `events`, applied.
-    replay: Replay,
+    /// Some prefix of `events`, applied. Most disks are never asked for a crash.
+    replay: Option<Replay>,
     faults: Vec<Fault>,
     counters: Counters,
     syncs_begun: u64,
+}
+
+thread_local! {
+    /// What is left of disks that nobody has any more: their files, closed and unlocked, and their memory.
+    /// Most of the time of a crash would go into giving that back to the kernel and getting it again.
+    static SPARE_FILES: RefCell<Vec<File>> = const { RefCell::new(Vec::new()) };
+    static SPARE_CONTENTS: RefCell<Vec<Vec<u8>>> = const { RefCell::new(Vec::new()) };
+}
+
+impl Drop for Recorder {
+    fn drop(&mut self) {
+        /// As many as are in use at once.
+        const SPARES: usize = 4;
+        let content = std::mem::take(&mut self.content);
+        // While a thread ends there is no place for them any more.
+        let _ = SPARE_FILES.try_with(|spare| spare.borrow_mut().extend(self.file.take()));
+        let _ = SPARE_FILES.try_with(|spare| spare.borrow_mut().truncate(SPARES));
+        let _ = SPARE_CONTENTS.try_with(|spare| spare.borrow_mut().push(content));
+        let _ = SPARE_CONTENTS.try_with(|spare| spare.borrow_mut().truncate(SPARES));
+    }
 }
 
 impl Recorder {

@@ -42,6 +42,27 @@ pub(super) fn file_size_limit() -> u64 {
     if result == 0 { limit.rlim_cur } else { u64::MAX }
 }
 
+/// The number that Linux gives to the kind of file system that the file lies on (`statfs`). None elsewhere,
+/// or where it does not say.
+pub(super) fn file_system(file: &File) -> Option<u32> {
+    #[cfg(target_os = "linux")]
+    {
+        let mut found = std::mem::MaybeUninit::<libc::statfs>::zeroed();
+        // SAFETY: a descriptor that is open, since `file` is, and room for a statfs in this frame.
+        let result = unsafe { libc::fstatfs(file.as_raw_fd(), found.as_mut_ptr()) };
+        // SAFETY: it consists of numbers, which began as zeros.
+        let found = unsafe { found.assume_init() };
+        // The numbers have 32 bits, and a sign in some places.
+        let kind = found.f_type & 0xFFFF_FFFF;
+        if result == 0 { u32::try_from(kind).ok() } else { None }
+    }
+    #[cfg(not(target_os = "linux"))]
+    {
+        let _ = file;
+        None
+    }
+}
+
 /// Writes the slices one after another at `offset`; returns how many bytes went, which may be fewer than
 /// asked.
 pub(super) fn pwritev(file: &File, bufs: &[IoSlice<'_>], offset: u64) -> io::Result<usize> {
@@ -91,21 +112,6 @@ pub(super) fn start_writeback(file: &File, offset: u64, len: u64) -> io::Result<
     #[cfg(not(target_os = "linux"))]
     {
         let _ = (file, offset, len);
-        Ok(())
-    }
-}
-
-/// Drops the clean pages of the file from the page cache. Does nothing where there is no such call.
-pub(super) fn drop_cache(file: &File) -> io::Result<()> {
-    #[cfg(target_os = "linux")]
-    {
-        // SAFETY: a descriptor that is open, since `file` is, and plain numbers.
-        let errno = unsafe { libc::posix_fadvise(file.as_raw_fd(), 0, 0, libc::POSIX_FADV_DONTNEED) };
-        if errno == 0 { Ok(()) } else { Err(io::Error::from_raw_os_error(errno)) }
-    }
-    #[cfg(not(target_os = "linux"))]
-    {
-        let _ = file;
         Ok(())
     }
 }

@@ -2,11 +2,21 @@
 //!
 //! `ops` says what can be done, `model` does it to a database and to a map; the others use both.
 
+mod background;
 mod crash;
 mod faults;
+mod fork;
+mod groups;
+mod heads;
 mod model;
+mod opening;
+mod opening_faults;
 mod ops;
+mod outcomes;
+mod seen;
+mod syncs;
 mod threads;
+mod version;
 
 use proptest::prelude::*;
 

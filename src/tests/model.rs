@@ -3,18 +3,14 @@
 //! The driver panics where the database differs from its model, and returns the errors that the database
 //! returns.
 
-use std::collections::BTreeMap;
 use std::ops::Bound;
 use std::sync::Arc;
 
 use super::ops::{Key, Op, READERS, Setup, Value};
+use super::seen::Seen;
+use super::version::{Entries, Version, names, same, sound};
 use crate::storage::sim::SimDisk;
-use crate::{Database, Durability, Error, RawTable, ReadTransaction, Result, WriteTransaction};
-
-pub(super) type Entries = BTreeMap<Vec<u8>, Arc<[u8]>>;
-
-/// Everything that is committed at some moment, by the tables' names.
-pub(super) type Version = BTreeMap<String, Arc<Entries>>;
+use crate::{Database, Durability, Error, ReadTransaction, Result, WriteTransaction};
 
 const TYPE: &str = "[u8]";
 
@@ -22,6 +18,8 @@ const TYPE: &str = "[u8]";
 #[derive(Debug, Clone)]
 pub(super) struct Attempt {
     pub(super) version: Version,
+    /// Its number, when the commit has returned.
+    pub(super) txn: Option<u64>,
     pub(super) began: usize,
     /// When the commit returned.
     pub(super) acknowledged: Option<usize>,
@@ -42,6 +40,7 @@ pub(super) struct Driver {
     readers: Vec<(ReadTransaction, Version)>,
     /// Whether the whole file is checked after every commit.
     pub(super) checks: bool,
+    pub(super) seen: Seen,
 }
 
 impl Driver {
@@ -54,7 +53,7 @@ impl Driver {
     pub(super) fn on(disk: SimDisk, setup: Setup, version: Version) -> Result<Driver> {
         let db = Database::over(&setup.options(), disk.storage()?)?;
         let now = Some(disk.event_count());
-        let first = Attempt { version, began: 0, acknowledged: now, durable: now };
+        let first = Attempt { version, txn: None, began: 0, acknowledged: now, durable: now };
         Ok(Driver {
             disk,
             setup,
@@ -64,6 +63,7 @@ impl Driver {
             attempts: vec![first],
             readers: Vec::new(),
             checks: true,
+            seen: Seen::default(),
         })
     }
 
@@ -79,7 +79,13 @@ impl Driver {
     /// Somebody else has committed this.
     pub(super) fn push_durable(&mut self, version: Version) {
         let now = self.disk.event_count();
-        self.attempts.push(Attempt { version, began: 0, acknowledged: Some(now), durable: Some(now) });
+        self.attempts.push(Attempt {
+            version,
+            txn: None,
+            began: 0,
+            acknowledged: Some(now),
+            durable: Some(now),
+        });
         self.all_durable();
     }
 
@@ -89,7 +95,20 @@ impl Driver {
     }
 
     pub(super) fn run(&mut self, ops: &[Op]) -> Result<()> {
-        ops.iter().try_for_each(|op| self.apply(op))
+        ops.iter().try_for_each(|op| {
+            let before = self.disk.counters();
+            self.apply(op)?;
+            let after = self.disk.counters();
+            // A change writes when it raises the ceiling, which syncs; when its value is long; or to make
+            // room in memory.
+            let spilled = op.is_small_change() && after.writes > before.writes && after.syncs == before.syncs;
+            self.seen.count("changes that outgrew the memory", spilled.into());
+            let cuts = if *op == Op::Reopen { 0 } else { after.truncates.saturating_sub(before.truncates) };
+            self.seen.count("cuts of the file", cuts);
+            let compacted = *op == Op::Compact && after.writes > before.writes;
+            self.seen.count("compactions", compacted.into());
+            Ok(())
+        })
     }
 
     /// Does `op` to the database and to the model.
@@ -131,6 +150,7 @@ impl Driver {
                 self.all_durable();
                 Ok(())
             }
+            Op::WaitDurable { back } => self.wait_durable(usize::from(back)),
             Op::Compact => self.compact(),
             Op::Reopen => self.reopen(),
             Op::Kill => self.kill(),
@@ -261,8 +281,9 @@ impl Driver {
         tx.set_two_phase(two_phase);
         let version = std::mem::take(&mut self.draft);
         let began = self.disk.event_count();
-        self.attempts.push(Attempt { version, began, acknowledged: None, durable: None });
+        self.attempts.push(Attempt { version, txn: None, began, acknowledged: None, durable: None });
         let info = tx.commit()?;
+        self.attempts.last_mut().expect("pushed above").txn = Some(info.txn);
         let now = Some(self.disk.event_count());
         for attempt in &mut self.attempts {
             attempt.acknowledged = attempt.acknowledged.or(now);
@@ -272,6 +293,18 @@ impl Driver {
             self.all_durable();
         }
         self.check()
+    }
+
+    fn wait_durable(&mut self, back: usize) -> Result<()> {
+        let Some(last) = self.attempts.len().checked_sub(1 + back) else { return Ok(()) };
+        let Some(txn) = self.attempts[last].txn else { return Ok(()) };
+        self.db().wait_durable(txn)?;
+        assert!(self.db().durable() >= txn);
+        let now = Some(self.disk.event_count());
+        for attempt in &mut self.attempts[..=last] {
+            attempt.durable = attempt.durable.or(now);
+        }
+        Ok(())
     }
 
     /// Drops the running transaction.
@@ -325,6 +358,17 @@ impl Driver {
         self.all_there()
     }
 
+    /// Ends everything, and says whether closing went well.
+    pub(super) fn close_in_order(&mut self) -> Result<()> {
+        self.abort();
+        self.readers.clear();
+        let closed = self.db.take().map_or(Ok(()), Database::close);
+        if closed.is_ok() {
+            self.all_durable();
+        }
+        closed
+    }
+
     /// Closes whatever happens: after it the disk's log is complete.
     pub(super) fn close(&mut self) {
         self.abort();
@@ -375,87 +419,4 @@ impl Driver {
 fn name(table: u8) -> String {
     // One name is long, so that catalogs have long keys as well.
     if table == 3 { "table/".repeat(20) } else { format!("table {table}") }
-}
-
-/// Nothing is wrong with the database.
-pub(super) fn sound(db: &Database) -> Result<()> {
-    let report = db.check()?;
-    assert!(report.is_ok(), "{:#?}", report.faults);
-    Ok(())
-}
-
-/// The snapshot has the tables of the version, with as many entries.
-fn names(tx: &ReadTransaction, version: &Version) -> Result<()> {
-    let tables = tx.tables()?;
-    assert!(
-        tables.iter().map(|table| &table.name).eq(version.keys()),
-        "{:?} are there, not {:?}",
-        tables.iter().map(|table| &table.name).collect::<Vec<_>>(),
-        version.keys().collect::<Vec<_>>(),
-    );
-    for (table, entries) in tables.iter().zip(version.values()) {
-        assert_eq!(table.entries, entries.len() as u64);
-    }
-    Ok(())
-}
-
-/// Whether a snapshot has exactly the entries of a version; everything is read, from the front.
-pub(super) fn holds(tx: &ReadTransaction, version: &Version) -> Result<bool> {
-    let tables = tx.tables()?;
-    let same_names = tables.iter().map(|table| &table.name).eq(version.keys());
-    if !same_names || tables.iter().zip(version.values()).any(|(t, e)| t.entries != e.len() as u64) {
-        return Ok(false);
-    }
-    for (name, entries) in version {
-        let mut expected = entries.iter();
-        for entry in tx.open_raw(name)?.range((Bound::Unbounded, Bound::Unbounded))? {
-            let (key, value) = entry?;
-            if expected.next().is_none_or(|(k, v)| k[..] != key[..] || v[..] != *value) {
-                return Ok(false);
-            }
-        }
-        if expected.next().is_some() {
-            return Ok(false);
-        }
-    }
-    Ok(true)
-}
-
-/// A snapshot is its version, in every way of looking at it.
-pub(super) fn same(tx: &ReadTransaction, version: &Version) -> Result<()> {
-    names(tx, version)?;
-    for (name, entries) in version {
-        same_table(&tx.open_raw(name)?, entries)?;
-    }
-    Ok(())
-}
-
-fn same_table(table: &RawTable<'_>, entries: &Entries) -> Result<()> {
-    const ALL: crate::RawBounds<'static> = (Bound::Unbounded, Bound::Unbounded);
-    assert_eq!(table.len(), entries.len() as u64);
-    assert!(!table.contains(b"\xff nobody has this key")?);
-    let (mut forward, mut backward) = (table.range(ALL)?, table.range(ALL)?.rev());
-    for (key, value) in entries {
-        let (found, bytes) = forward.next().expect("an entry more")?;
-        assert!(found[..] == key[..] && *bytes == value[..], "{found:?} is not {key:?}");
-    }
-    for (key, value) in entries.iter().rev() {
-        let (found, bytes) = backward.next().expect("an entry more")?;
-        assert!(found[..] == key[..] && *bytes == value[..], "{found:?} is not {key:?}");
-    }
-    assert!(forward.next().is_none() && backward.next().is_none());
-    // All of them where they are few; else some, and not always the same.
-    let step = 1 + entries.len() / 64;
-    for (i, (key, value)) in entries.iter().enumerate().step_by(step) {
-        assert_eq!(table.get(key)?, Some(&value[..]));
-        assert_eq!(table.rank(key)?, i as u64);
-        assert_eq!(table.nth(i as u64)?.map(|(key, _)| key.into_owned()).as_ref(), Some(key));
-        let behind = (Bound::Excluded(&key[..]), Bound::Unbounded);
-        assert_eq!(table.count(behind)?, (entries.len() - i - 1) as u64);
-    }
-    assert_eq!(table.nth(table.len())?, None);
-    let ends = (entries.first_key_value(), entries.last_key_value());
-    assert_eq!(table.first()?.map(|(key, _)| key.into_owned()).as_ref(), ends.0.map(|(key, _)| key));
-    assert_eq!(table.last()?.map(|(key, _)| key.into_owned()).as_ref(), ends.1.map(|(key, _)| key));
-    Ok(())
 }

@@ -3,6 +3,8 @@
 //! An operation says what to do in numbers that mean something on every page size: a key is a shape and a
 //! number, a value is a threshold and a distance from it. So a case shrinks to something that can be read.
 
+use std::time::Duration;
+
 use proptest::prelude::*;
 use proptest::strategy::ValueTree;
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
@@ -90,11 +92,29 @@ pub(super) enum Op {
     },
     /// Makes everything durable.
     Sync,
+    /// Waits for the commit that lies so far back.
+    WaitDurable {
+        back: u8,
+    },
     Compact,
     /// Closes in good order and opens again.
     Reopen,
     /// The process ends; another opens what it left in the system's memory.
     Kill,
+}
+
+impl Op {
+    /// Whether it changes the running transaction, and no value of it is as long as to be written at once.
+    pub(super) fn is_small_change(&self) -> bool {
+        use Op::*;
+        match self {
+            Insert { value, .. } | Replace { value, .. } | Ascend { value, .. } | Scatter { value, .. } => {
+                !matches!(value.near, Near::Direct | Near::Unchecked)
+            }
+            Remove { .. } | Take { .. } | RemoveRange { .. } | Thin { .. } | Clear { .. } => true,
+            _ => false,
+        }
+    }
 }
 
 /// A key, as a shape and a number.
@@ -204,7 +224,7 @@ impl Mix {
 
     /// Small files, so that many crashes can be looked at.
     pub(super) const CRASH: Mix =
-        Mix { direct: 2, unchecked: 0, keys: 120, compact: 1, reopen: 1, kill: 0, readers: true };
+        Mix { direct: 2, unchecked: 0, keys: 120, compact: 3, reopen: 1, kill: 0, readers: true };
 }
 
 fn key(mix: Mix) -> impl Strategy<Value = Key> {
@@ -242,7 +262,9 @@ fn small_value() -> impl Strategy<Value = Value> {
 }
 
 fn durability() -> impl Strategy<Value = Durability> {
-    prop_oneof![Just(Durability::Immediate), Just(Durability::Buffered)]
+    // Never due: when a thread runs is not the seed's to decide. What waits or syncs makes it durable.
+    let background = Durability::Background { within: Duration::MAX };
+    prop_oneof![Just(Durability::Immediate), Just(Durability::Buffered), Just(background)]
 }
 
 pub(super) fn op(mix: Mix) -> impl Strategy<Value = Op> {
@@ -281,6 +303,7 @@ pub(super) fn op(mix: Mix) -> impl Strategy<Value = Op> {
         20 => end,
         10 * readers => reader,
         1 => Just(Op::Sync),
+        1 => (0u8..6).prop_map(|back| Op::WaitDurable { back }),
         mix.compact => Just(Op::Compact),
         mix.reopen => Just(Op::Reopen),
         mix.kill => Just(Op::Kill),

@@ -2,11 +2,12 @@
 //! Method: writers keep a sum as it is, readers add it up; commits that wait for one sync are counted.
 
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use super::crash::formatted;
-use super::model::sound;
 use super::ops::Setup;
-use crate::storage::sim::{Loss, Rng, SimDisk};
+use super::version::sound;
+use crate::storage::sim::{Rng, SimDisk};
 use crate::{Database, Durability, Result, WriteTransaction};
 
 const ACCOUNTS: u64 = 200;
@@ -31,8 +32,9 @@ fn accounts(tx: &WriteTransaction) -> Result<crate::RawTableMut<'_>> {
 
 fn transfer(db: &Database, rng: &mut Rng) -> Result<()> {
     let mut tx = db.begin_write()?;
-    let levels = [Durability::Immediate, Durability::Buffered];
-    tx.set_durability(levels[rng.index(2)]);
+    let background = Durability::Background { within: Duration::from_micros(rng.below(2_000)) };
+    let levels = [Durability::Immediate, Durability::Buffered, background];
+    tx.set_durability(levels[rng.index(3)]);
     {
         let mut table = accounts(&tx)?;
         for _ in 0..1 + rng.below(8) {
@@ -151,83 +153,4 @@ fn commits_that_wait_share_one_sync() {
     let syncs = disk.counters().syncs - before;
     assert!(syncs <= 2, "{syncs} syncs for five commits");
     assert_eq!(db.stats().unwrap().durable_txn, next + 4);
-}
-
-/// What the threads have been told: of each thread and number, where the log was then, and how it was
-/// committed.
-type Told = Vec<(u8, u64, usize, Durability)>;
-
-fn several_writers(disk: &SimDisk, seed: u64) -> Told {
-    // With two phases, much happens between the capture of a root and its meta page.
-    let setup = Setup { checkpoint_after: Some(128 << 10), two_phase: seed % 2 == 1, ..Setup::PLAIN };
-    let db = Database::over(&setup.options(), disk.storage().unwrap()).unwrap();
-    let write = |thread: u8| {
-        let mut rng = Rng::new(seed * 8 + u64::from(thread));
-        let mut told = Told::new();
-        for i in 0..40 {
-            // From mostly waiting to mostly not.
-            let buffered = rng.below(3) < seed / 2 % 4;
-            let level = if buffered { Durability::Buffered } else { Durability::Immediate };
-            put(&db, thread, i, level).unwrap();
-            told.push((thread, i, disk.event_count(), level));
-            if thread == 0 && i % 4 == 3 {
-                db.sync().unwrap();
-                told.push((thread, i, disk.event_count(), Durability::Immediate));
-            }
-        }
-        told
-    };
-    std::thread::scope(|scope| {
-        let writers: Vec<_> = (0..4).map(|thread| scope.spawn(move || write(thread))).collect();
-        writers.into_iter().flat_map(|writer| writer.join().unwrap()).collect()
-    })
-}
-
-fn what_is_left(image: &SimDisk, told: &Told, point: usize, loss: Loss) {
-    let db = Database::over(&Setup::PLAIN.options(), image.storage().unwrap()).unwrap();
-    sound(&db).unwrap();
-    let tx = db.begin_read().unwrap();
-    let table = match tx.open_raw("log") {
-        Ok(table) => Some(table),
-        Err(crate::Error::NoSuchTable { .. }) => None,
-        Err(error) => panic!("{error}"),
-    };
-    let has = |thread: u8, i: u64| {
-        let key = [&[thread][..], &i.to_le_bytes()].concat();
-        table.as_ref().and_then(|table| table.get(&key).unwrap()).map(amount)
-    };
-    for (thread, i, at, level) in told {
-        let found = has(*thread, *i);
-        assert!(found.is_none_or(|found| found == *i));
-        let promised = *at <= point && (*level == Durability::Immediate || loss == Loss::All);
-        assert!(!promised || found.is_some(), "{thread} {i} was promised at {at}, lost at {point} {loss:?}");
-        // A thread's commits follow each other.
-        assert!(
-            found.is_none() || *i == 0 || has(*thread, i - 1).is_some(),
-            "{thread} {i} without the one before"
-        );
-    }
-}
-
-#[test]
-fn crashes_among_several_writers() {
-    const EACH: u64 = 400;
-    let states = super::crash::number("FOLIO_GROUP_STATES", 8 * EACH);
-    for seed in 0..states.div_ceil(EACH) {
-        let place = format!("seed {seed}");
-        let _place = super::crash::Place(&place);
-        let disk = SimDisk::with_content(formatted(&Setup::PLAIN)).unwrap();
-        disk.slow_syncs([5, 50, 500][usize::try_from(seed % 3).unwrap()]);
-        let told = several_writers(&disk, seed);
-        let mut rng = Rng::new(seed);
-        let points = disk.event_count() + 1;
-        for point in 0..points {
-            for loss in [Loss::None, Loss::All, Loss::Prefix, Loss::Random, Loss::Torn] {
-                if rng.below(points as u64 * 5) < EACH {
-                    let image = disk.crash(point, loss, rng.next()).unwrap();
-                    what_is_left(&image, &told, point, loss);
-                }
-            }
-        }
-    }
 }

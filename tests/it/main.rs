@@ -3,7 +3,13 @@
 
 mod corruption;
 mod files;
+mod full_disk;
+mod kill;
 mod mapping;
+mod mutations;
+mod powercut;
 mod protocol;
 mod space;
+mod syscalls;
 mod tidy;
+mod torture;

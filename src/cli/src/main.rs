@@ -18,6 +18,7 @@ mod failure;
 mod get;
 mod key_range;
 mod load;
+mod log;
 mod open;
 mod output;
 mod progress;
@@ -61,6 +62,7 @@ enum Command {
 }
 
 fn main() -> ExitCode {
+    log::init();
     let outcome = match Tool::try_parse() {
         Ok(tool) => run(tool.command),
         // Help and the version are asked for, and go to standard output.

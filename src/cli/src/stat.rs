@@ -51,23 +51,9 @@ fn write_summary(out: &mut impl Write, stats: &Stats) -> io::Result<()> {
         row("size", output::bytes_exactly(stats.file_bytes)),
         row("page size", bytes(u64::from(stats.page_size))),
         row("transaction", format!("{} (durable: {})", grouped(stats.txn), grouped(stats.durable_txn))),
-        row("last end", recovery_text(stats.recovery)),
+        row("last end", stats.recovery.to_string()),
     ];
     columns(out, &[Left, Left], &rows)
-}
-
-fn recovery_text(recovery: Recovery) -> String {
-    match recovery {
-        Recovery::Clean => "clean".to_owned(),
-        Recovery::Recovered { txn, fell_back, pages_verified, head_adopted, .. } => format!(
-            "unclean: recovered to transaction {}, {} pages verified{}{}",
-            grouped(txn),
-            grouped(pages_verified),
-            if fell_back { ", the newest meta page did not verify" } else { "" },
-            if head_adopted { ", commits that were not durable yet included" } else { "" }
-        ),
-        _ => "of a kind that this version of the tool does not know".to_owned(),
-    }
 }
 
 fn write_pages(out: &mut impl Write, stats: &Stats) -> io::Result<()> {
@@ -132,13 +118,13 @@ fn write_tables(out: &mut impl Write, stats: &Stats) -> io::Result<()> {
 
 fn write_json(out: &mut impl Write, stats: &Stats) -> io::Result<()> {
     let recovery = match stats.recovery {
-        Recovery::Recovered { txn, fell_back, pages_verified, head_adopted, .. } => {
-            let verified = pages_verified;
+        Recovery::Recovered { txn, fell_back, pages_verified, head_adopted, bad_meta, .. } => {
             json!({
                 "txn": txn,
                 "fell_back": fell_back,
-                "pages_verified": verified,
+                "pages_verified": pages_verified,
                 "head_adopted": head_adopted,
+                "bad_meta": bad_meta,
             })
         }
         _ => serde_json::Value::Null,

@@ -8,7 +8,7 @@ use std::sync::Barrier;
 
 use crate::error::Error;
 use crate::storage::tests::{check_content, check_in_child};
-use crate::storage::{Access, Storage, file};
+use crate::storage::{Access, Storage, file, sys};
 
 #[test]
 fn a_created_file_is_there_when_it_is_whole() {
@@ -99,4 +99,20 @@ fn names_in(directory: &Path) -> Vec<String> {
     let mut names: Vec<_> = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
     names.sort();
     names
+}
+
+#[test]
+fn a_file_system_that_several_machines_share_is_refused() {
+    let path = Path::new("x.folio");
+    for (kind, name) in [(0x6969, "nfs"), (0xFF53_4D42, "cifs"), (0x0102_1997, "9p")] {
+        let error = file::refuse_if_shared(path, Some(kind)).unwrap_err();
+        assert!(error.to_string().contains(&format!("x.folio is on {name}")), "{error}");
+    }
+    // ext4, tmpfs, xfs, btrfs, overlay, and one that does not say.
+    let local = [0xEF53, 0x0102_1994, 0x5846_5342, 0x9123_683E, 0x794C_7630];
+    for kind in local.map(Some).into_iter().chain([None]) {
+        file::refuse_if_shared(path, kind).unwrap();
+    }
+    let directory = fs::File::open(std::env::temp_dir()).unwrap();
+    assert_eq!(sys::file_system(&directory).is_some(), cfg!(target_os = "linux"), "the system is asked");
 }

@@ -12,7 +12,6 @@ use crate::storage::tests::check_errno;
 use crate::storage::{Access, Advice, Call, Mapping, Storage, sys};
 
 const BLOCK: usize = 4096;
-const LOSSES: [Loss; 5] = [Loss::None, Loss::All, Loss::Prefix, Loss::Random, Loss::Torn];
 
 /// A disk, its file open and mapped.
 struct Bench {
@@ -142,7 +141,7 @@ fn a_sync_covers_what_was_written_before_it_began() {
     replay.advance(&events, events.len());
     let found: BTreeSet<_> = (0..200)
         .map(|seed| {
-            let content = replay.after_crash(&events, Loss::Random, &mut Rng::new(seed));
+            let content = replay.after_crash(&events, Loss::Random, &mut Rng::new(seed), Vec::new());
             [content[0], content[BLOCK]]
         })
         .collect();
@@ -210,6 +209,21 @@ fn growth_without_a_sync_may_be_lost() {
 }
 
 #[test]
+fn growth_alone_may_be_lost() {
+    let bench = Bench::new(2);
+    bench.write(1, 1);
+    bench.write(2, 2);
+    bench.storage.extend_zeroed(3 * 4096, 4 * 4096).unwrap();
+    bench.write(0, 3);
+    assert_eq!(bench.outcomes(Loss::Growth), set([&[3, 1], &[3, 1, 0, 0]]));
+    bench.storage.truncate(4096).unwrap();
+    bench.write(1, 4);
+    assert_eq!(bench.outcomes(Loss::Growth), set([&[3], &[3, 0]]), "a cut arrives, the growth after it not");
+    bench.sync();
+    assert_eq!(bench.outcomes(Loss::Growth), set([&[3, 4]]));
+}
+
+#[test]
 fn a_cut_arrives_before_what_follows_it() {
     let bench = Bench::new(3);
     for block in 0..3 {
@@ -243,7 +257,7 @@ fn nothing_comes_back_from_behind_a_durable_cut() {
     bench.write(2, 6);
     bench.storage.truncate(4096 + 100).unwrap();
     bench.storage.sync(&bench.mapping, 4096).unwrap();
-    for loss in LOSSES {
+    for loss in Loss::EACH {
         for seed in 0..50 {
             let now = bench.disk.event_count();
             let content = bench.disk.crash(now, loss, seed).unwrap().content().unwrap();
@@ -262,8 +276,8 @@ fn a_sync_from_before_a_cut_does_not_undo_it() {
     let events = [begin(0), Event::Truncate { len: 4096 }, begin(1), end(1), end(0)];
     let mut replay = Replay::new(vec![1; 2 * BLOCK]);
     replay.advance(&events, events.len());
-    for loss in LOSSES {
-        assert_eq!(replay.after_crash(&events, loss, &mut Rng::new(0)), [1; BLOCK]);
+    for loss in Loss::EACH {
+        assert_eq!(replay.after_crash(&events, loss, &mut Rng::new(0), Vec::new()), [1; BLOCK]);
     }
 }
 
@@ -278,7 +292,7 @@ fn seeds_reproduce() {
     }
     let point = bench.disk.event_count() - 10;
     let image = |loss, seed| bench.disk.crash(point, loss, seed).unwrap().content().unwrap();
-    for loss in LOSSES {
+    for loss in Loss::EACH {
         let first: Vec<_> = (0..20).map(|seed| image(loss, seed)).collect();
         bench.disk.crash(3, loss, 0).unwrap();
         let second: Vec<_> = (0..20).map(|seed| image(loss, seed)).collect();
@@ -394,7 +408,7 @@ fn any_history_can_be_replayed() {
             assert_eq!(all.len(), content.len(), "seed {seed}, point {point}");
             let differs = all.iter().zip(&content).position(|(found, expected)| found != expected);
             assert_eq!(differs, None, "seed {seed}, point {point}");
-            for loss in LOSSES {
+            for loss in Loss::EACH {
                 assert!(at(loss).len() <= len_max, "seed {seed}, point {point}, {loss:?}");
             }
         }
@@ -407,7 +421,7 @@ fn check_durable(bench: &Bench, seed: u64) {
     let Event::SyncBegin { end, .. } = events[events.len() - 2] else { panic!("a sync begins") };
     let content = bench.disk.content().unwrap();
     let kept = end.map_or(content.len(), |end| content.len().min(end.try_into().unwrap()));
-    for loss in LOSSES {
+    for loss in Loss::EACH {
         let found = bench.disk.crash(events.len(), loss, seed).unwrap().content().unwrap();
         assert!(found.get(..kept) == Some(&content[..kept]), "seed {seed}, point {}, {loss:?}", events.len());
     }

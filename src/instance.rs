@@ -1,0 +1,153 @@
+//! What the handles of one open database share: its pager, and the thread that syncs background commits.
+//!
+//! The thread starts with the first background commit and ends before the pager is closed. It sleeps until
+//! the earliest time by which some commit has to be synced; one sync then serves all commits so far.
+
+use std::io;
+use std::sync::Arc;
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+use parking_lot::{Condvar, Mutex};
+
+use crate::error::Result;
+use crate::page::TxnId;
+use crate::pager::Pager;
+
+/// See the module.
+#[derive(Debug)]
+pub(crate) struct Instance {
+    syncer: Syncer,
+    pager: Arc<Pager>,
+}
+
+impl Instance {
+    pub(crate) fn new(pager: Arc<Pager>) -> Instance {
+        Instance { syncer: Syncer::default(), pager }
+    }
+
+    pub(crate) fn pager(&self) -> &Arc<Pager> {
+        &self.pager
+    }
+
+    /// Has transaction `txn`, and all before it, synced after `delay` at the latest. Returns at once; but
+    /// where no thread can be had, syncs now.
+    pub(crate) fn sync_within(&self, txn: TxnId, delay: Duration) -> Result<()> {
+        // A time that the clock cannot show does not come.
+        let Some(due) = Instant::now().checked_add(delay) else { return Ok(()) };
+        match self.syncer.schedule(&self.pager, txn, due) {
+            Ok(()) => Ok(()),
+            Err(error) => {
+                let path = self.pager.storage().path().display();
+                log::warn!("{path}: no thread for background commits ({error}), syncing at once");
+                self.pager.sync_to(txn)
+            }
+        }
+    }
+
+    /// Ends the thread, and closes in good order.
+    pub(crate) fn close(mut self) -> Result<()> {
+        self.end_thread();
+        self.pager.close()
+    }
+
+    /// The thread has the pager too, which is closed when the last who has it is gone.
+    fn end_thread(&mut self) {
+        // A forked child has no such thread, and perhaps its locks, locked for ever.
+        if self.pager.check_process().is_ok() {
+            self.syncer.end();
+        }
+    }
+}
+
+impl Drop for Instance {
+    fn drop(&mut self) {
+        self.end_thread();
+    }
+}
+
+/// The thread and what it has to do.
+#[derive(Debug, Default)]
+struct Syncer {
+    schedule: Arc<Schedule>,
+    thread: Mutex<Option<JoinHandle<()>>>,
+}
+
+/// What has to be synced, and when.
+#[derive(Debug, Default)]
+struct Schedule {
+    state: Mutex<State>,
+    changed: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    /// When the next sync has to begin, if one has to.
+    due: Option<Instant>,
+    /// The newest transaction that it has to cover.
+    txn: TxnId,
+    ending: bool,
+}
+
+impl Syncer {
+    fn schedule(&self, pager: &Arc<Pager>, txn: TxnId, due: Instant) -> io::Result<()> {
+        self.start(pager)?;
+        let mut state = self.schedule.state.lock();
+        state.txn = state.txn.max(txn);
+        if state.due.is_none_or(|earlier| due < earlier) {
+            state.due = Some(due);
+            self.schedule.changed.notify_one();
+        }
+        Ok(())
+    }
+
+    /// Starts the thread if it does not run.
+    fn start(&self, pager: &Arc<Pager>) -> io::Result<()> {
+        let mut thread = self.thread.lock();
+        if thread.as_ref().is_some_and(|thread| !thread.is_finished()) {
+            return Ok(());
+        }
+        let (schedule, pager) = (Arc::clone(&self.schedule), Arc::clone(pager));
+        let work = move || {
+            while let Some(txn) = schedule.wait_until_due() {
+                if let Err(error) = pager.sync_to(txn) {
+                    // Whoever waits for the commit, and whoever commits next, gets an error of their own.
+                    log::error!("{}: syncing in the background: {error}", pager.storage().path().display());
+                }
+            }
+        };
+        *thread = Some(thread::Builder::new().name("folio-sync".to_owned()).spawn(work)?);
+        Ok(())
+    }
+
+    fn end(&mut self) {
+        self.schedule.state.lock().ending = true;
+        self.schedule.changed.notify_one();
+        if let Some(thread) = self.thread.get_mut().take() {
+            // Its panic, a bug, was reported when it happened; there is nothing left to save here.
+            let _ = thread.join();
+        }
+    }
+}
+
+impl Schedule {
+    /// The transaction that has to be synced now; none when the thread has to end. What is not synced then,
+    /// closing syncs.
+    fn wait_until_due(&self) -> Option<TxnId> {
+        let mut state = self.state.lock();
+        while !state.ending {
+            match state.due {
+                None => self.changed.wait(&mut state),
+                Some(due) if Instant::now() < due => {
+                    self.changed.wait_until(&mut state, due);
+                }
+                Some(_) => {
+                    // Before the sync begins: what is committed while it runs asks again.
+                    state.due = None;
+                    return Some(state.txn);
+                }
+            }
+        }
+        None
+    }
+}

@@ -1,0 +1,115 @@
+//! Forked children: they have the same open files, and nothing of the database is theirs.
+//!
+//! A child that wrote, synced or closed would do so behind its parent's back. And a lock of an open file
+//! lives as long as any descriptor of it, in whatever process: with a child that goes on, a parent that was
+//! killed would keep everybody out. So in a child every descriptor of a database is replaced at once by one
+//! that means nothing, and whoever asks learns that this is another process now.
+//!
+//! Relies on `pthread_atfork`: a child made by `fork` comes by here; one made by `vfork` or `posix_spawn`
+//! runs another program at once and keeps no descriptor (`O_CLOEXEC`).
+
+#![expect(unsafe_code, reason = "handlers that run in forked children")]
+
+use std::fs::File;
+use std::os::fd::{AsRawFd, RawFd};
+use std::sync::Once;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use parking_lot::Mutex;
+
+/// How many forks lie between the first process and this one, of those since the first file was watched.
+static FORKS: AtomicU64 = AtomicU64::new(0);
+
+/// The descriptors of databases. Locked across each fork, so that a child finds them whole.
+static WATCHED: Mutex<Watched> = Mutex::new(Watched { descriptors: Vec::new(), nothing: None });
+
+struct Watched {
+    descriptors: Vec<RawFd>,
+    /// What takes their places in a child.
+    nothing: Option<File>,
+}
+
+/// A file whose descriptor means nothing in forked children.
+#[derive(Debug)]
+pub(super) struct Watch(RawFd);
+
+impl Watch {
+    /// Watches `file`, which must be open as long as this lives.
+    pub(super) fn new(file: &File) -> Watch {
+        static HANDLERS: Once = Once::new();
+        HANDLERS.call_once(|| {
+            // SAFETY: the handlers live as long as the program, and do in a child only what may be done
+            // there: atomics, and calls that are safe in signal handlers.
+            let result = unsafe { libc::pthread_atfork(Some(before), Some(in_parent), Some(in_child)) };
+            assert_eq!(result, 0, "no memory for the handlers of fork");
+        });
+        let mut watched = WATCHED.lock();
+        if watched.nothing.is_none() {
+            // Any open file will do, and this one always exists. Without it a child keeps the parent's locks.
+            watched.nothing = File::open("/").ok();
+        }
+        watched.descriptors.push(file.as_raw_fd());
+        Watch(file.as_raw_fd())
+    }
+}
+
+impl Drop for Watch {
+    fn drop(&mut self) {
+        let mut watched = WATCHED.lock();
+        if let Some(i) = watched.descriptors.iter().position(|descriptor| *descriptor == self.0) {
+            watched.descriptors.swap_remove(i);
+        }
+    }
+}
+
+/// Another number in a forked child than in its parent.
+#[inline]
+pub(super) fn forks() -> u64 {
+    // Relaxed: it changes only where this process has one thread, which made the change.
+    FORKS.load(Ordering::Relaxed)
+}
+
+extern "C" fn before() {
+    std::mem::forget(WATCHED.lock());
+}
+
+extern "C" fn in_parent() {
+    // SAFETY: locked by `before`, in this thread.
+    unsafe { WATCHED.force_unlock() };
+}
+
+extern "C" fn in_child() {
+    // SAFETY: locked by `before`, in this thread's original; there is no other thread here.
+    let watched = unsafe { &*WATCHED.data_ptr() };
+    if let Some(nothing) = &watched.nothing {
+        for descriptor in &watched.descriptors {
+            // SAFETY: plain numbers of open descriptors. If it fails, the child keeps the parent's file open.
+            unsafe { replace(nothing.as_raw_fd(), *descriptor) };
+        }
+    }
+    FORKS.fetch_add(1, Ordering::Relaxed);
+    // SAFETY: as above; nothing refers to what it guards any more.
+    unsafe { WATCHED.force_unlock() };
+}
+
+/// Makes `descriptor` mean what `by` means. It stays closed to programs that are run.
+///
+/// # Safety
+/// Nobody relies on what `descriptor` was.
+#[cfg(target_os = "linux")]
+unsafe fn replace(by: RawFd, descriptor: RawFd) {
+    // SAFETY: plain numbers; the contract of this function.
+    unsafe { libc::dup3(by, descriptor, libc::O_CLOEXEC) };
+}
+
+/// As above.
+///
+/// # Safety
+/// As above.
+#[cfg(not(target_os = "linux"))]
+unsafe fn replace(by: RawFd, descriptor: RawFd) {
+    // SAFETY: plain numbers; the contract of this function.
+    unsafe { libc::dup2(by, descriptor) };
+    // SAFETY: the descriptor is open: the line above.
+    unsafe { libc::fcntl(descriptor, libc::F_SETFD, libc::FD_CLOEXEC) };
+}

@@ -1,0 +1,143 @@
+//! Goal: a forked child cannot use its parent's database, does it no harm, and keeps nobody out when the
+//! parent is killed.
+//! Method: real children of real processes.
+
+#![expect(unsafe_code, reason = "fork, and opening files that nobody else has")]
+
+use std::fs;
+use std::io::{Read, Write, pipe};
+use std::path::Path;
+
+use crate::{Database, Durability, Error, Table};
+
+const WORDS: Table<&str, u64> = Table::new("words");
+
+fn open(path: &Path) -> crate::Result<Database> {
+    // SAFETY: nobody else writes to the file or truncates it.
+    unsafe { Database::options().create(true).open(path) }
+}
+
+fn put(db: &Database, durability: Durability) {
+    let mut tx = db.begin_write().unwrap();
+    tx.set_durability(durability);
+    tx.open(WORDS).unwrap().insert("folio", 1).unwrap();
+    tx.commit().unwrap();
+}
+
+/// Runs `child` in a forked copy of this process; its number. The C library sees to it that the child has a
+/// heap, whatever other threads did; other locks it must keep off.
+fn fork(child: impl FnOnce() -> bool) -> libc::pid_t {
+    // SAFETY: the child runs only `child`, and ends without running what others have left.
+    let pid = unsafe { libc::fork() };
+    assert!(pid >= 0, "fork: {}", std::io::Error::last_os_error());
+    if pid == 0 {
+        let done = std::panic::catch_unwind(std::panic::AssertUnwindSafe(child)).unwrap_or(false);
+        // SAFETY: ends the child at once.
+        unsafe { libc::_exit(i32::from(!done)) };
+    }
+    pid
+}
+
+/// Ends the process, whatever becomes of the test.
+struct Killed(libc::pid_t);
+
+impl Drop for Killed {
+    fn drop(&mut self) {
+        // SAFETY: the number is of a child that was not waited for.
+        unsafe { libc::kill(self.0, libc::SIGKILL) };
+        end_of(self.0);
+    }
+}
+
+/// How the process ended, as `waitpid` has it.
+fn end_of(pid: libc::pid_t) -> i32 {
+    let mut status = 0;
+    // SAFETY: the pointer is to a live integer of this frame.
+    assert_eq!(unsafe { libc::waitpid(pid, &raw mut status, 0) }, pid);
+    status
+}
+
+#[test]
+fn everything_is_refused_in_a_child() {
+    let db = Database::in_memory().unwrap();
+    put(&db, Durability::Immediate);
+    let (read, write) = (db.begin_read().unwrap(), db.begin_write().unwrap());
+    // Another thread of the parent holds the writer's lock by now: a child that waited for it would for ever.
+    let in_child = || {
+        fn refused<T>(result: crate::Result<T>) -> bool {
+            matches!(result, Err(Error::Forked))
+        }
+        refused(db.begin_read())
+            & refused(db.begin_write())
+            & refused(db.try_begin_write())
+            & refused(db.begin_write_timeout(std::time::Duration::from_secs(100)))
+            & refused(db.sync())
+            & refused(db.wait_durable(1))
+            & refused(db.stats())
+            & refused(db.check())
+            & refused(db.compact())
+            & refused(read.open(WORDS))
+            & refused(write.open(WORDS))
+            & refused(db.clone().close())
+    };
+    assert_eq!(end_of(fork(in_child)), 0);
+    // The parent goes on.
+    assert_eq!(read.open(WORDS).unwrap().get("folio").unwrap(), Some(1));
+    write.open(WORDS).unwrap().insert("leaf", 2).unwrap();
+    write.commit().unwrap();
+}
+
+#[test]
+fn a_child_that_drops_everything_leaves_the_file_alone() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("db");
+    let db = open(&path).unwrap();
+    // With a thread that the child does not have.
+    put(&db, Durability::Background { within: std::time::Duration::MAX });
+    put(&db, Durability::Background { within: std::time::Duration::from_secs(100_000) });
+    let mut handles = (Some(db.begin_read().unwrap()), Some(db.begin_write().unwrap()));
+    handles.1.as_ref().unwrap().open_raw("words").unwrap().insert(b"large", &[1; 200_000]).unwrap();
+    let before = fs::read(&path).unwrap();
+    let mut db = Some(db);
+    let pid = fork(|| {
+        let commit = handles.1.take().unwrap().commit();
+        drop(handles.0.take());
+        let close = db.take().unwrap().close();
+        matches!((commit, close), (Err(Error::Forked), Err(Error::Forked)))
+    });
+    assert_eq!(end_of(pid), 0);
+    assert!(fs::read(&path).unwrap() == before, "the child has written something");
+    drop(handles);
+    db.unwrap().close().unwrap();
+    assert_eq!(open(&path).unwrap().stats().unwrap().recovery, crate::Recovery::Clean);
+}
+
+#[test]
+fn a_child_does_not_keep_the_lock_of_a_parent_that_was_killed() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("db");
+    let (mut ready, mut say_ready) = pipe().unwrap();
+    let (mut live_on, end) = pipe().unwrap();
+    let mut end = Some(end);
+    let parent = Killed(fork(|| {
+        drop(end.take());
+        let db = open(&path).unwrap();
+        put(&db, Durability::Immediate);
+        fork(|| {
+            // Lives until the test lets go of the other end.
+            drop(say_ready.write_all(b"r"));
+            drop(live_on.read(&mut [0]));
+            true
+        });
+        loop {
+            // SAFETY: waits for a signal.
+            unsafe { libc::pause() };
+        }
+    }));
+    ready.read_exact(&mut [0]).unwrap();
+    assert!(matches!(open(&path), Err(Error::Locked { .. })));
+    drop(parent);
+    let db = open(&path).unwrap();
+    assert_eq!(db.begin_read().unwrap().open(WORDS).unwrap().get("folio").unwrap(), Some(1));
+    drop(end.take());
+}

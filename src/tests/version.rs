@@ -1,0 +1,95 @@
+//! One version of a database: a map, and whether a database holds it.
+
+use std::collections::BTreeMap;
+use std::ops::Bound;
+use std::sync::Arc;
+
+use crate::{Database, RawTable, ReadTransaction, Result};
+
+pub(super) type Entries = BTreeMap<Vec<u8>, Arc<[u8]>>;
+
+/// Everything that is committed at some moment, by the tables' names.
+pub(super) type Version = BTreeMap<String, Arc<Entries>>;
+
+/// Nothing is wrong with the database.
+pub(super) fn sound(db: &Database) -> Result<()> {
+    let report = db.check()?;
+    assert!(report.is_ok(), "{:#?}", report.faults);
+    Ok(())
+}
+
+/// The snapshot has the tables of the version, with as many entries.
+pub(super) fn names(tx: &ReadTransaction, version: &Version) -> Result<()> {
+    let tables = tx.tables()?;
+    assert!(
+        tables.iter().map(|table| &table.name).eq(version.keys()),
+        "{:?} are there, not {:?}",
+        tables.iter().map(|table| &table.name).collect::<Vec<_>>(),
+        version.keys().collect::<Vec<_>>(),
+    );
+    for (table, entries) in tables.iter().zip(version.values()) {
+        assert_eq!(table.entries, entries.len() as u64);
+    }
+    Ok(())
+}
+
+/// Whether a snapshot has exactly the entries of a version; everything is read, from the front.
+pub(super) fn holds(tx: &ReadTransaction, version: &Version) -> Result<bool> {
+    let tables = tx.tables()?;
+    let same_names = tables.iter().map(|table| &table.name).eq(version.keys());
+    if !same_names || tables.iter().zip(version.values()).any(|(t, e)| t.entries != e.len() as u64) {
+        return Ok(false);
+    }
+    for (name, entries) in version {
+        let mut expected = entries.iter();
+        for entry in tx.open_raw(name)?.range((Bound::Unbounded, Bound::Unbounded))? {
+            let (key, value) = entry?;
+            if expected.next().is_none_or(|(k, v)| k[..] != key[..] || v[..] != *value) {
+                return Ok(false);
+            }
+        }
+        if expected.next().is_some() {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+/// A snapshot is its version, in every way of looking at it.
+pub(super) fn same(tx: &ReadTransaction, version: &Version) -> Result<()> {
+    names(tx, version)?;
+    for (name, entries) in version {
+        same_table(&tx.open_raw(name)?, entries)?;
+    }
+    Ok(())
+}
+
+fn same_table(table: &RawTable<'_>, entries: &Entries) -> Result<()> {
+    const ALL: crate::RawBounds<'static> = (Bound::Unbounded, Bound::Unbounded);
+    assert_eq!(table.len(), entries.len() as u64);
+    assert!(!table.contains(b"\xff nobody has this key")?);
+    let (mut forward, mut backward) = (table.range(ALL)?, table.range(ALL)?.rev());
+    for (key, value) in entries {
+        let (found, bytes) = forward.next().expect("an entry more")?;
+        assert!(found[..] == key[..] && *bytes == value[..], "{found:?} is not {key:?}");
+    }
+    for (key, value) in entries.iter().rev() {
+        let (found, bytes) = backward.next().expect("an entry more")?;
+        assert!(found[..] == key[..] && *bytes == value[..], "{found:?} is not {key:?}");
+    }
+    assert!(forward.next().is_none() && backward.next().is_none());
+    // All of them where they are few; else some, and not always the same.
+    let step = 1 + entries.len() / 64;
+    for (i, (key, value)) in entries.iter().enumerate().step_by(step) {
+        assert_eq!(table.get(key)?, Some(&value[..]));
+        assert_eq!(table.rank(key)?, i as u64);
+        assert_eq!(table.nth(i as u64)?.map(|(key, _)| key.into_owned()).as_ref(), Some(key));
+        let behind = (Bound::Excluded(&key[..]), Bound::Unbounded);
+        assert_eq!(table.count(behind)?, (entries.len() - i - 1) as u64);
+    }
+    assert_eq!(table.nth(table.len())?, None);
+    let ends = (entries.first_key_value(), entries.last_key_value());
+    assert_eq!(table.first()?.map(|(key, _)| key.into_owned()).as_ref(), ends.0.map(|(key, _)| key));
+    assert_eq!(table.last()?.map(|(key, _)| key.into_owned()).as_ref(), ends.1.map(|(key, _)| key));
+    Ok(())
+}

@@ -1,0 +1,67 @@
+//! A program that tortures a database, for the tests of real files, real disks and real ends: it writes a
+//! workload that describes itself and says outside the tested file system what was acknowledged; afterwards
+//! it compares what is there with what was promised.
+//!
+//! `tests/it` and `tests/powercut/run.sh` run it. It is an example only so that `cargo test` builds it.
+
+mod args;
+mod inserts;
+mod kernel;
+mod verify;
+mod workload;
+mod write;
+
+use std::process::ExitCode;
+
+use args::{Args, Failure};
+
+const HELP: &str = "\
+torture write DB ACKS [--seed N] [--commits N] [--threads N] [--readers N] [--levels LEVEL,LEVEL..]
+        [--page-size N] [--two-phase yes|no|some] [--memory-limit N] [--checkpoint-after N] [--reserve N]
+        [--compact yes|no] [--nosync yes|no] [--scatter yes|no] [--end close|kill]
+    levels are immediate, background, buffered
+    creates DB or goes on with it; a line to ACKS for each acknowledged commit; 'ready' after the first one
+torture verify DB ACKS --after kill|power [--threads N] [--end close|kill]
+    0: as promised; 3: acknowledged commits are lost; 4: something else is wrong
+torture read DB [--times N]
+    opens for reading only, and sums up every snapshot
+torture load DB [--entries N]
+torture inserts DB [--commits N] [--threads N] [--levels ..] [--from N] [--overwrite N] [--end close|kill]
+torture open DB
+    the time of opening and of closing, in microseconds
+torture shutdown MOUNTPOINT ACKS
+    cuts the power of a file system: nothing more reaches its disk, the journal neither; says how many bytes
+    ACKS had before";
+
+fn main() -> ExitCode {
+    let mut args = Args::of_process();
+    let result = match args.command().as_str() {
+        "write" => write::run(&mut args),
+        "verify" => verify::run(&mut args),
+        "read" => verify::read(&mut args),
+        "load" => inserts::load(&mut args),
+        "inserts" => inserts::run(&mut args),
+        "open" => inserts::open(&mut args),
+        "shutdown" => shutdown(&mut args),
+        _ => Err(Failure::Usage(HELP.to_owned())),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            eprintln!("torture: {failure}");
+            failure.exit_code()
+        }
+    }
+}
+
+fn shutdown(args: &mut Args) -> Result<(), Failure> {
+    let (mount, acks) = (args.path("MOUNTPOINT")?, args.path("ACKS")?);
+    args.finish()?;
+    // The kernel's shutdown and a sync in other threads race: such a sync may say that it succeeded and have
+    // written nothing. So what counts is what was said before.
+    let heard = std::fs::metadata(acks).map_or(0, |file| file.len());
+    kernel::shutdown(&mount)
+        .map_err(|error| Failure::Error(format!("shutdown of {}: {error}", mount.display())))?;
+    println!("{heard}");
+    Ok(())
+}
