@@ -6,8 +6,8 @@
 //!    the disk.
 //! 3. Else take the newest meta page whose commit record verifies. The record's pages are read with `pread`:
 //!    an error of the disk is an error and no reason to fall back.
-//! 4. Write what was adopted again, byte for byte, and sync, before anything is shown: after a failed sync
-//!    the system's memory may hold what the disk does not, and call it clean.
+//! 4. Write what was adopted again, byte for byte, with the end of the file, and sync, before anything is
+//!    shown: after a failed sync the system's memory may hold what the disk does not, and call it clean.
 //! 5. A meta page that is torn, or names what is not there, is replaced: by one with a higher ceiling.
 //! 6. A head record that builds on that meta page is adopted if every page younger than the durable root
 //!    verifies; then it is made durable.
@@ -302,10 +302,19 @@ fn write_again(storage: &Storage, adopted: &Slot) -> Result<()> {
         let bytes = read(storage, run.start, u64::from(run.len), page_size)?;
         storage.write_at(&[&bytes], run.start * page_size as u64)?;
     }
+    write_end_again(storage, &adopted.meta.root, page_size)?;
     storage.write_at(&[&adopted.bytes], META_AT[adopted.slot])?;
     let mapping = storage.map(0, crate::storage::Advice::Normal)?;
     let len = storage.len()?;
     storage.sync(&mapping, len)
+}
+
+/// The last page of the root, whatever it holds: after a failed sync the disk may have a shorter file than
+/// the system shows, and the root would not fit into it.
+fn write_end_again(storage: &Storage, root: &Root, page_size: usize) -> Result<()> {
+    let Some(last) = root.page_count.checked_sub(1) else { return Ok(()) };
+    let bytes = read(storage, last, 1, page_size)?;
+    storage.write_at(&[&bytes], last * page_size as u64)
 }
 
 /// A buffered commit that was found whole.
@@ -345,7 +354,11 @@ fn newer_head(
     match verified {
         Ok(()) => {
             recovered.head_adopted = true;
-            Ok(Some(NewerHead { root, written_again: walk.written_again }))
+            let mut written_again = walk.written_again;
+            if writable && written_again.is_ok() {
+                written_again = write_end_again(storage, &root, page_size);
+            }
+            Ok(Some(NewerHead { root, written_again }))
         }
         Err(Error::Corrupted { .. } | Error::Unsupported { .. }) => Ok(None),
         Err(error) => Err(error),

@@ -9,7 +9,7 @@ use super::model::Driver;
 use super::ops::{Mix, Op, Setup, generate, op};
 use super::version::{Version, holds, sound};
 use crate::storage::Call;
-use crate::storage::sim::{Fault, Loss, Rng, SimDisk};
+use crate::storage::sim::{Event, Fault, Loss, Rng, SimDisk};
 use crate::{Database, Durability, Error};
 
 const CALLS: [Call; 5] = [Call::Write, Call::Grow, Call::Sync, Call::Map, Call::Truncate];
@@ -230,5 +230,54 @@ fn a_clean_end_that_failed_is_not_relied_on() {
             sound(&db).unwrap();
             leave(&image, db);
         }
+    }
+}
+
+/// Goal: after a failed sync the disk's file is as long as the root that is adopted says.
+/// Method: the simulated disk forgets no length that the system shows, as file systems may; so the test looks
+/// for a write of the last page, which no commit since the last sync has touched.
+#[test]
+fn the_end_of_the_file_is_written_again() {
+    for durability in [Durability::Immediate, Durability::Buffered] {
+        let options = Setup::PLAIN.options();
+        let disk = SimDisk::with_content(formatted(&Setup::PLAIN)).unwrap();
+        let db = Database::over(&options, disk.storage().unwrap()).unwrap();
+        let write = |durability, change: &dyn Fn(&mut crate::RawTableMut<'_>)| {
+            let mut tx = db.begin_write().unwrap();
+            tx.set_durability(durability);
+            // The sync that fails is the first of two: a buffered commit is left to the head record.
+            tx.set_two_phase(durability == Durability::Buffered);
+            change(&mut tx.create_raw("t", "[u8]", "[u8]").unwrap());
+            tx.commit().map(|_| ())
+        };
+        let insert = |table: &mut crate::RawTableMut<'_>, key: u8| {
+            table.insert(&[key], &[1; 2_000]).unwrap();
+        };
+        write(Durability::Immediate, &|table| (0..200).for_each(|key| insert(table, key))).unwrap();
+        // Room for small commits far from the end.
+        let remove = |table: &mut crate::RawTableMut<'_>| {
+            for key in 0..50 {
+                table.remove(&[key]).unwrap();
+            }
+        };
+        write(Durability::Immediate, &remove).unwrap();
+        write(Durability::Immediate, &|table| insert(table, 100)).unwrap();
+        disk.inject(Fault::new(Some(Call::Sync), 1, libc::EIO));
+        let failed = write(durability, &|table| insert(table, 100)).and_then(|()| db.sync());
+        assert!(matches!(failed, Err(Error::OutcomeUnknown { .. })), "{failed:?}");
+        drop(db);
+
+        let ended = disk.event_count();
+        let db = Database::over(&options, disk.storage().unwrap()).unwrap();
+        let stats = db.stats().unwrap();
+        let end = stats.pages * u64::from(stats.page_size);
+        let reaches = |event: &Event| match event {
+            Event::Write { offset, bytes } => offset + bytes.len() as u64 >= end,
+            _ => false,
+        };
+        let written = disk.events()[ended..].iter().filter(|event| reaches(event)).count();
+        // The root of the meta page, and the one of the head record.
+        let expected = if durability == Durability::Buffered { 2 } else { 1 };
+        assert_eq!(written, expected, "{durability:?}: writes that reach page {}", stats.pages);
     }
 }
