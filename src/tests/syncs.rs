@@ -5,14 +5,19 @@
 use super::crash::{Place, formatted, leave};
 use super::ops::Setup;
 use super::version::sound;
+use crate::page::HEAD_AT;
 use crate::storage::sim::{Loss, SimDisk};
-use crate::{Database, Durability};
+use crate::{Database, Durability, WriteTransaction};
 
 /// Commits `pages` pages of `fill`.
 fn put(db: &Database, fill: u8, pages: u8, durability: Durability, two_phase: bool) {
     let mut tx = db.begin_write().unwrap();
-    tx.set_durability(durability);
     tx.set_two_phase(two_phase);
+    put_with(tx, fill, pages, durability);
+}
+
+fn put_with(mut tx: WriteTransaction, fill: u8, pages: u8, durability: Durability) {
+    tx.set_durability(durability);
     {
         let mut table = tx.create_raw("t", "k", "v").unwrap();
         for page in 0..pages {
@@ -82,4 +87,41 @@ fn a_commit_costs_one_sync_or_two() {
         assert_eq!(disk.counters().syncs - before, syncs);
         explore(&disk, setup, from);
     }
+}
+
+/// Goal: the head that a transaction begins on is kept when it becomes durable meanwhile: what that one
+/// frees of it is not written over.
+/// Method: one commit is being synced and another waits, when a transaction begins. It goes on, with others
+/// after it, when both are durable. Then everything arrives but the head record.
+#[test]
+fn a_head_that_becomes_durable_under_a_transaction_is_kept() {
+    use Durability::{Buffered, Immediate};
+    let (disk, db) = begun(&Setup::PLAIN);
+    let (syncs, next) = (disk.counters().syncs, db.begin_write().unwrap().txn());
+    let held = disk.hold_syncs();
+    let running = std::thread::scope(|scope| {
+        scope.spawn(|| put(&db, 1, 10, Immediate, false));
+        while disk.counters().syncs == syncs {
+            std::thread::yield_now();
+        }
+        scope.spawn(|| put(&db, 2, 10, Immediate, false));
+        while db.try_begin_write().map_or(0, |tx| tx.txn()) < next + 2 {
+            std::thread::yield_now();
+        }
+        let running = db.begin_write().unwrap();
+        drop(held);
+        running
+    });
+    put_with(running, 3, 10, Buffered);
+    // Of all sizes, so that every free place is taken once.
+    (4..60).for_each(|fill| put(&db, fill, fill % 11, Buffered, false));
+    let now = disk.event_count();
+    let content = |loss| disk.crash(now, loss, 0).unwrap().content().unwrap();
+    let (durable, mut arrived) = (content(Loss::None), content(Loss::All));
+    let head = usize::try_from(HEAD_AT).unwrap();
+    arrived[head..head + 4096].copy_from_slice(&durable[head..head + 4096]);
+    let image = SimDisk::with_content(arrived).unwrap();
+    let again = Database::over(&Setup::PLAIN.options(), image.storage().unwrap()).unwrap();
+    assert_eq!(last(&again), 2, "{:?}", again.stats());
+    sound(&again).unwrap();
 }
