@@ -149,6 +149,7 @@ fn the_first_breach_is_the_shortest() {
 #[test]
 fn every_breach_of_a_rule_is_found() {
     let found = on_all_cores(Broken::HARMFUL, |rule| explore(Some(*rule), first_seed(), BREACH_SCHEDULES));
+    println!("breaches are looked for from seed {} on", first_seed());
     let mut missed = Vec::new();
     for (rule, Explored { schedules, steps, images, caught, first }) in Broken::HARMFUL.iter().zip(found) {
         let Some(caught) = caught else {

@@ -11,6 +11,7 @@ use super::state::{Model, READERS};
 pub(super) enum Action {
     Begin,
     Scan,
+    ScanAgain,
     RaiseCeiling,
     WritePage,
     RewritePage,
@@ -138,6 +139,10 @@ impl Model {
             actions.push(Action::RewritePage);
         }
         let raises = open.leader.as_ref().is_some_and(|leader| leader.job == Job::Ceiling);
+        // Where the disk is full: a sync may have set pages free (`Txn::settles` in `src/pager/txn.rs`).
+        if rare && !raises && writer.has_scanned() {
+            actions.push(Action::ScanAgain);
+        }
         if rare && !raises || next.is_none() && open.ended {
             actions.push(Action::Abort);
         }
@@ -148,6 +153,7 @@ impl Model {
         match action {
             Action::Begin => self.begin(mix, turn),
             Action::Scan => self.scan(turn),
+            Action::ScanAgain => self.scan_again(turn),
             Action::RaiseCeiling => self.raise_ceiling(turn),
             Action::WritePage => self.write_page(turn),
             Action::RewritePage => self.rewrite_page(turn),

@@ -122,6 +122,14 @@ impl Model {
         open.writer = Some(writer);
     }
 
+    /// Forgets what the scan has seen, to look which roots are pinned now.
+    pub(super) fn scan_again(&mut self, turn: &mut Turn) {
+        turn.say(|| "writer finds the disk full, and scans again".to_owned());
+        let writer = self.memory().writer.as_mut().expect("a writer");
+        writer.scanned = 0;
+        writer.pins.clear();
+    }
+
     /// Pages that the transaction may write. Pages that never held anything are alike: the first will do.
     fn writable_pages(&self, writer: &Writer) -> Vec<usize> {
         let root = &writer.root;
