@@ -86,7 +86,8 @@ impl Pager {
     /// those that have been made since.
     pub(crate) fn sync_to(&self, txn: TxnId) -> Result<()> {
         self.check_process()?;
-        if self.base.shared.durable() >= txn {
+        // A leader sets the one before the other; whoever returns reads its own writes.
+        if self.base.shared.durable() >= txn && self.is_visible(txn) {
             return Ok(());
         }
         // 1. One leader at a time. Whoever waited here may find its work done.

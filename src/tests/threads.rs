@@ -154,3 +154,21 @@ fn commits_that_wait_share_one_sync() {
     assert!(syncs <= 2, "{syncs} syncs for five commits");
     assert_eq!(db.stats().unwrap().durable_txn, next + 4);
 }
+
+#[test]
+fn a_thread_reads_its_own_writes() {
+    let disk = SimDisk::with_content(formatted(&Setup::PLAIN)).unwrap();
+    disk.slow_syncs(20);
+    let db = Database::over(&Setup::PLAIN.options(), disk.storage().unwrap()).unwrap();
+    let work = |thread: u8| {
+        let mut rng = Rng::new(u64::from(thread));
+        for i in 0..200 {
+            let level = [Durability::Immediate, Durability::Immediate, Durability::Buffered][rng.index(3)];
+            put(&db, thread, i, level).unwrap();
+            let key = [&[thread][..], &i.to_le_bytes()].concat();
+            let tx = db.begin_read().unwrap();
+            assert!(tx.open_raw("log").unwrap().contains(&key).unwrap(), "{thread} does not see its {i}");
+        }
+    };
+    std::thread::scope(|scope| (0..4).for_each(|thread| drop(scope.spawn(move || work(thread)))));
+}
