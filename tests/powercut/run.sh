@@ -9,8 +9,8 @@
 #
 # Needs root, a loop device, mkfs of the file system, util-linux. Everything is in a mount name space and a
 # directory of its own, and goes when the script ends, however it ends. FOLIO_POWERCUT_DIR says where the
-# image lies (400 MiB; default: /dev/shm, else the directory for temporary files), FOLIO_TORTURE names the
-# program if it is not to be built.
+# image lies (400 MiB; default: /dev/shm if it has room, else the directory for temporary files),
+# FOLIO_TORTURE names the program if it is not to be built.
 set -euo pipefail
 
 fail() {
@@ -49,7 +49,9 @@ torture=${FOLIO_TORTURE:-$target/release/examples/torture}
 place=${FOLIO_POWERCUT_DIR:-}
 if [ -z "$place" ]; then
     place=${TMPDIR:-/tmp}
-    [ ! -w /dev/shm ] || place=/dev/shm
+    # In memory, if all of the image has room there.
+    room=$(df --output=avail -k /dev/shm 2>/dev/null | tail -n 1)
+    [ ! -w /dev/shm ] || [ "${room:-0}" -lt 600000 ] || place=/dev/shm
 fi
 work=$(mktemp -d -p "$place")
 disk=$work/disk image=$work/image acks=$work/acks log=$work/log
