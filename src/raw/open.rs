@@ -93,7 +93,6 @@ impl OpenTables {
 
     /// Whether the transaction can go on.
     pub(crate) fn check(&self) -> Result<()> {
-        self.txn.lock().pager().check_process()?;
         match &*self.poison.borrow() {
             Some(reason) => Err(Error::Poisoned { reason: reason.clone() }),
             None => Ok(()),
@@ -112,6 +111,7 @@ impl OpenTables {
         types: Option<(&str, &str)>,
         at: &'static Location<'static>,
     ) -> Result<(usize, Box<TableState>)> {
+        self.txn.lock().pager().check_process()?;
         self.check()?;
         let mut places = self.places.borrow_mut();
         let known = places.iter().position(|place| place.is_of(name));
