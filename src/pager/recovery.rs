@@ -168,7 +168,9 @@ fn recover(storage: &Storage, writable: bool) -> Result<Found> {
     check_len(storage, &adopted.meta)?;
     let mut written_again = if !clean && writable { write_again(storage, &adopted) } else { Ok(()) };
     let mut head = None;
-    if !clean && let Some(newer) = newer_head(storage, &adopted, writable, &mut recovered)? {
+    // After a failure nothing more is written.
+    let may_write = writable && written_again.is_ok();
+    if !clean && let Some(newer) = newer_head(storage, &adopted, may_write, &mut recovered)? {
         head = Some(newer.root);
         written_again = written_again.and(newer.written_again);
     }
