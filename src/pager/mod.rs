@@ -222,7 +222,7 @@ impl Pager {
     /// threads that are not there.
     #[inline]
     pub(crate) fn check_process(&self) -> Result<()> {
-        if self.base.storage.is_forked() { Err(Error::Forked) } else { Ok(()) }
+        self.base.storage.check_process()
     }
 
     /// Whether writing is still possible, or why not.

@@ -223,7 +223,7 @@ impl ReadSnapshot {
 
     /// As [`Pager::check_process`](super::Pager::check_process): a forked child has no such mapping.
     pub(crate) fn check_process(&self) -> Result<()> {
-        if self.snapshot.view.base.storage.is_forked() { Err(Error::Forked) } else { Ok(()) }
+        self.snapshot.view.base.storage.check_process()
     }
 }
 

@@ -135,10 +135,13 @@ impl Storage {
         self.access
     }
 
-    /// Whether this process is a forked child of the one that opened the file: then it is not open here.
+    /// Whether this is the process that opened the file: in a forked child it is not open.
+    ///
+    /// # Errors
+    /// [`Error::Forked`].
     #[inline]
-    pub(crate) fn is_forked(&self) -> bool {
-        self.forks != fork::forks()
+    pub(crate) fn check_process(&self) -> Result<()> {
+        if self.forks == fork::forks() { Ok(()) } else { Err(Error::Forked) }
     }
 
     /// Whether nobody can find the content again after this process: then syncs do nothing.
