@@ -112,6 +112,21 @@ pub(crate) struct Counters {
     pub(crate) bytes_written: u64,
 }
 
+impl Counters {
+    /// How often that call was made.
+    pub(crate) fn of(&self, call: Call) -> u64 {
+        match call {
+            Call::Read => self.reads,
+            Call::Write => self.writes,
+            Call::Grow => self.grows,
+            Call::Truncate => self.truncates,
+            Call::Sync => self.syncs,
+            Call::Map => self.maps,
+            Call::Lock => self.locks,
+        }
+    }
+}
+
 impl SimDisk {
     /// A disk with an empty file.
     pub(crate) fn new() -> Result<SimDisk> {

@@ -14,18 +14,6 @@ use crate::{Database, Durability, Error};
 
 const CALLS: [Call; 5] = [Call::Write, Call::Grow, Call::Sync, Call::Map, Call::Truncate];
 
-fn calls(disk: &SimDisk, call: Call) -> u64 {
-    let counters = disk.counters();
-    match call {
-        Call::Write => counters.writes,
-        Call::Grow => counters.grows,
-        Call::Sync => counters.syncs,
-        Call::Map => counters.maps,
-        Call::Truncate => counters.truncates,
-        Call::Read | Call::Lock => unreachable!("nothing is written by these"),
-    }
-}
-
 /// Runs the scenario with one fault in it.
 fn with_fault(content: &[u8], setup: &Setup, ops: &[Op], call: Call, nth: u64, errno: i32) {
     let place = format!("{call:?} {nth} errno {errno}");
@@ -45,9 +33,9 @@ fn with_fault(content: &[u8], setup: &Setup, ops: &[Op], call: Call, nth: u64, e
         after_failure(&mut driver, call, errno, &error);
     } else {
         driver.all_there().unwrap();
-        let before = calls(&disk, call);
+        let before = disk.counters().of(call);
         let closed = driver.close_in_order();
-        let failed = (before + 1..=calls(&disk, call)).contains(&nth) && errno != 0;
+        let failed = (before + 1..=disk.counters().of(call)).contains(&nth) && errno != 0;
         assert_eq!(closed.is_err(), failed, "closing says so: {closed:?}");
     }
     driver.close();
@@ -156,7 +144,7 @@ fn every_fault(seed: u64) -> u64 {
     driver.close_in_order().unwrap();
     let mut runs = 0;
     for call in CALLS {
-        for nth in 1..=calls(&disk, call) {
+        for nth in 1..=disk.counters().of(call) {
             // A write with no error is a short one.
             let short = if call == Call::Write { &[0][..] } else { &[] };
             for &errno in [libc::EIO, libc::ENOSPC].iter().chain(short) {

@@ -47,10 +47,10 @@ fn with_fault(setup: &Setup, left: &Left, call: Call, nth: u64, errno: i32) -> b
     let place = format!("{call:?} {nth} errno {errno}");
     let _place = Place(&place);
     let Left { disk, expected } = left;
-    let before = count(disk, call);
+    let before = disk.counters().of(call);
     disk.inject(Fault::new(Some(call), nth, errno).partial(usize::try_from(nth).unwrap() % 3 * 700));
     let opened = open(setup, disk);
-    let tripped = count(disk, call) - before >= nth;
+    let tripped = disk.counters().of(call) - before >= nth;
     disk.clear_faults();
     let mut expected = expected.clone();
     match opened {
@@ -89,19 +89,6 @@ fn with_fault(setup: &Setup, left: &Left, call: Call, nth: u64, errno: i32) -> b
     assert!(shows(&again, &expected), "acknowledged after two openings, and lost: {:?}", again.stats());
     leave(&image, again);
     tripped
-}
-
-fn count(disk: &SimDisk, call: Call) -> u64 {
-    let counters = disk.counters();
-    match call {
-        Call::Read => counters.reads,
-        Call::Write => counters.writes,
-        Call::Grow => counters.grows,
-        Call::Sync => counters.syncs,
-        Call::Map => counters.maps,
-        Call::Truncate => counters.truncates,
-        Call::Lock => counters.locks,
-    }
 }
 
 /// Every call of opening what `left` makes; how many runs that were.
