@@ -103,10 +103,11 @@ impl Database {
 
     fn open_storage(options: &OpenOptions, storage: Storage) -> Result<Database> {
         let lock = match storage.access() {
-            Access::ReadWrite => storage.lock_exclusive()?,
-            Access::ReadOnly => storage.lock_shared()?,
+            _ if storage.has_meeting() => None,
+            Access::ReadWrite => Some(storage.lock_exclusive()?),
+            Access::ReadOnly => Some(storage.lock_shared()?),
         };
-        Ok(Self::of(open(storage, Some(lock), Config::new(options))?))
+        Ok(Self::of(open(storage, lock, Config::new(options))?))
     }
 
     pub(crate) fn open_nameless(options: &OpenOptions, place: Nameless) -> Result<Database> {
@@ -156,7 +157,7 @@ impl Database {
     /// # Errors
     /// [`Error::ReadOnly`]; [`Error::WritingEnded`]; [`Error::Forked`]; [`Error::Truncated`]; [`Error::Io`].
     pub fn begin_write(&self) -> Result<WriteTransaction> {
-        self.begin(self.pager_here()?.lock_writer())
+        self.begin(self.pager_here()?.lock_writer()?)
     }
 
     /// Begins a write transaction if none is running.
@@ -164,7 +165,7 @@ impl Database {
     /// # Errors
     /// [`Error::WriterBusy`], and as [`begin_write`](Self::begin_write).
     pub fn try_begin_write(&self) -> Result<WriteTransaction> {
-        self.begin(self.pager_here()?.try_lock_writer().ok_or(Error::WriterBusy)?)
+        self.begin(self.pager_here()?.try_lock_writer()?)
     }
 
     /// Begins a write transaction; waits no longer than `limit` for the one that is running.
@@ -172,7 +173,7 @@ impl Database {
     /// # Errors
     /// [`Error::WriterBusy`], and as [`begin_write`](Self::begin_write).
     pub fn begin_write_timeout(&self, limit: Duration) -> Result<WriteTransaction> {
-        self.begin(self.pager_here()?.lock_writer_for(limit).ok_or(Error::WriterBusy)?)
+        self.begin(self.pager_here()?.lock_writer_for(limit)?)
     }
 
     fn begin(&self, writer: WriterGuard) -> Result<WriteTransaction> {
@@ -317,7 +318,7 @@ impl Database {
 fn log_opening(pager: &Pager) {
     let (found, path) = (inspect::recovery(pager), pager.storage().path().display());
     let level = match found {
-        Recovery::Clean => log::Level::Debug,
+        Recovery::Clean | Recovery::Joined => log::Level::Debug,
         Recovery::Recovered { bad_meta: true, .. } => log::Level::Warn,
         Recovery::Recovered { .. } => log::Level::Info,
     };

@@ -79,6 +79,13 @@ pub enum Error {
         /// The path as it was given.
         path: PathBuf,
     },
+    /// The file that the processes meet in is another one than those use who have the database open: it was
+    /// deleted and made anew, or the database has a second name in another directory.
+    #[error("{} is not the lock file of those who have the database open: close it everywhere first", path.display())]
+    LockFileReplaced {
+        /// The lock file that was found.
+        path: PathBuf,
+    },
     /// Another process has the database open.
     #[error("{} is in use by another process", path.display())]
     Locked {

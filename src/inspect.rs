@@ -89,6 +89,8 @@ pub struct TableStats {
 pub enum Recovery {
     /// It had been closed in good order.
     Clean,
+    /// Other processes had it open, and their state is shown.
+    Joined,
     /// It had not: the process or the system had ended.
     #[non_exhaustive]
     Recovered {
@@ -108,8 +110,12 @@ pub enum Recovery {
 
 impl fmt::Display for Recovery {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Recovery::Recovered { txn, fell_back, pages_verified, head_adopted, bad_meta } = *self else {
-            return f.write_str("clean");
+        let (txn, fell_back, pages_verified, head_adopted, bad_meta) = match *self {
+            Recovery::Clean => return f.write_str("clean"),
+            Recovery::Joined => return f.write_str("none: other processes have it open"),
+            Recovery::Recovered { txn, fell_back, pages_verified, head_adopted, bad_meta } => {
+                (txn, fell_back, pages_verified, head_adopted, bad_meta)
+            }
         };
         write!(f, "unclean: recovered to transaction {txn}, {pages_verified} pages verified")?;
         if fell_back {
@@ -232,6 +238,9 @@ pub(crate) fn recovery(pager: &Pager) -> Recovery {
     let found = pager.recovered();
     if found.clean {
         return Recovery::Clean;
+    }
+    if found.joined {
+        return Recovery::Joined;
     }
     Recovery::Recovered {
         txn: found.txn,

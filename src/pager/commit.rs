@@ -97,7 +97,7 @@ impl<'t> Commit<'t> {
         let own = own.filter(|_| !two_phase);
         let written = txn.head.written_by_next(durable, is_freed, own);
         if page_count < txn.head.root.page_count {
-            txn.writer.lowered = Some(root.txn);
+            txn.pager.base.shared.set_lowered(Some(root.txn));
         }
         let page_size = txn.pager.base.page_size as u64;
         let pinned = txn.writer.space.held_by(durable) * page_size;

@@ -24,6 +24,7 @@ mod sync;
 #[cfg(test)]
 mod tests;
 mod txn;
+mod walk;
 mod write_set;
 mod writer;
 
@@ -137,6 +138,7 @@ impl Pager {
     pub(crate) fn begin_write(self: &Arc<Pager>, mut writer: WriterGuard) -> Result<Txn> {
         self.check_writable()?;
         self.check_len()?;
+        self.catch_up(&mut writer)?;
         let head = self.head();
         self.cut_file(&mut writer, &head)?;
         // The transaction reads the head through the current mapping, which nobody may have looked behind
@@ -172,7 +174,7 @@ impl Pager {
 
     /// Gives the end of the file that is free back to the file system, if no snapshot can look there.
     pub(crate) fn cut(&self) -> Result<()> {
-        let mut writer = self.lock_writer();
+        let mut writer = self.lock_writer()?;
         self.cut_file(&mut writer, &self.head())
     }
 
@@ -231,16 +233,19 @@ impl Pager {
         if self.base.storage.access() == Access::ReadOnly {
             return Err(Error::ReadOnly);
         }
-        match self.ended.get() {
-            Some(reason) => Err(Error::WritingEnded { reason: reason.clone() }),
-            None => Ok(()),
-        }
+        let reason = match self.ended.get() {
+            Some(reason) => reason.clone(),
+            None if self.base.shared.has_ended() => "another process could not write or sync".to_owned(),
+            None => return Ok(()),
+        };
+        Err(Error::WritingEnded { reason })
     }
 
     /// After a failed write or sync: what the disk holds is unknown, and nothing more is written.
     pub(super) fn end_writing(&self, error: &Error) {
         // The first failure is the one to tell of.
         let _ = self.ended.set(error.to_string());
+        self.base.shared.set_ended();
     }
 }
 

@@ -21,15 +21,15 @@ use super::head::Head;
 use super::shared::Shared;
 use super::snapshot::Base;
 use super::sync::{Heads, Leader};
+use super::walk::{Walk, read, write_end_again};
 use super::writer::Writer;
 use super::{Config, Pager, map};
 use crate::error::{Error, Result};
 use crate::page::{
-    self, Child, CommitRecord, Expected, Extent, FreeLogPage, HEAD_AT, HEAD_LEN, HeadRecord, LeafValue,
-    LogLink, META_AT, META_LEN, Meta, Page, PageId, Root, Seed, TableRecord, TreeRoot, TxnId, index,
-    record_sum, run_pages, run_sum,
+    self, CommitRecord, Extent, FreeLogPage, HEAD_AT, HEAD_LEN, HeadRecord, LogLink, META_AT, META_LEN, Meta,
+    PageId, Root, Seed, TxnId, record_sum, run_sum,
 };
-use crate::storage::{Access, Lock, Storage, coarse_ms};
+use crate::storage::{Access, Lock, Others, Storage, coarse_ms};
 
 /// What opening found and did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -46,6 +46,8 @@ pub(crate) struct Recovered {
     pub(crate) head_adopted: bool,
     /// One of the meta pages is torn, or names what is not there.
     pub(crate) bad_meta: bool,
+    /// Other processes had it open: nothing was to be recovered.
+    pub(crate) joined: bool,
 }
 
 /// The first transaction's number, and the first page behind the header pages.
@@ -86,31 +88,45 @@ pub(crate) fn format(storage: &Storage, page_size: usize) -> Result<()> {
     storage.write_at(&[&meta.encode()], META_AT[0])
 }
 
-/// Opens a file that is a database, with its lock held.
+/// Opens a file that is a database. `lock` is held for as long as it is open, where processes do not meet.
 pub(crate) fn open(storage: Storage, lock: Option<Lock>, config: Config) -> Result<Arc<Pager>> {
+    let meeting = storage.meet()?;
+    let pager = open_behind_door(storage, lock, Shared::new(meeting), config)?;
+    pager.base.shared.meeting().close_door();
+    Ok(pager)
+}
+
+/// Nobody else comes or goes meanwhile.
+fn open_behind_door(
+    storage: Storage,
+    lock: Option<Lock>,
+    shared: Shared,
+    config: Config,
+) -> Result<Arc<Pager>> {
     let writable = storage.access() == Access::ReadWrite;
-    let Found { adopted, head, recovered, written_again } = recover(&storage, writable)?;
+    let others = shared.meeting().others()?;
+    let is_joining = others != Others::Nobody && (!writable || shared.is_recovered());
+    let Found { adopted, head, recovered, written_again } =
+        if is_joining { join(&storage, &shared)? } else { recover(&storage, writable)? };
     let meta = adopted.meta;
     let (page_size, root) = (meta.page_size as usize, meta.root);
-    let base = Arc::new(Base {
-        shared: Shared::new(&head.unwrap_or(root)),
-        page_size,
-        seed: Seed::of(&meta.database_id),
-        storage,
-        _lock: lock,
-    });
-    base.shared.set_durable(root.txn);
+    // After a clean close both meta pages name the root. The newer one may stand in the system's memory alone,
+    // if its sync failed or never ended: it is the one to be written over.
+    let slot = if recovered.clean { 1 - adopted.slot } else { adopted.slot };
+    if !is_joining {
+        shared.begin(&meta.database_id, &head.unwrap_or(root), &root);
+        shared.set_base_sums([Meta::sum_of(&adopted.bytes), 0]);
+        shared.set_meta(meta.sequence, slot);
+        shared.set_ceiling(meta.ceiling);
+        shared.set_next_id(meta.ceiling);
+    }
+    let seed = Seed::of(&meta.database_id);
+    let base = Arc::new(Base { shared, page_size, seed, storage, _lock: lock });
     let file_pages = base.storage.len()? / page_size as u64;
-    let heads = Heads {
-        // What is behind an adopted head is not known page by page: it is synced before a meta page names it.
-        head: Arc::new(match head {
-            Some(root) => Head { root, written: None },
-            None => Head::durable(root),
-        }),
-        base_sums: [Meta::sum_of(&adopted.bytes), 0],
-        recorded: head.is_some(),
-    };
+    // What is behind an adopted head is not known page by page: it is synced before a meta page names it.
+    let head = head.map_or_else(|| Head::durable(root), |root| Head { root, written: None });
     let unknown = meta.read_only_compatible;
+    let is_ahead = head.root != root;
     let pager = Arc::new(Pager {
         view: RwLock::new(Arc::new(map(&base, &config)?)),
         base,
@@ -119,14 +135,9 @@ pub(crate) fn open(storage: Storage, lock: Option<Lock>, config: Config) -> Resu
         recovered,
         ended: OnceLock::new(),
         len_checked_ms: AtomicU64::new(coarse_ms()),
-        writer: Pager::writer_mutex(Writer::new(meta.ceiling, file_pages)),
-        // After a clean close both meta pages name the root. The newer one may stand in the system's memory
-        // alone, if its sync failed or never ended: it is the one to be written over.
-        leader: Mutex::new(Leader {
-            slot: if recovered.clean { 1 - adopted.slot } else { adopted.slot },
-            meta,
-        }),
-        heads: Mutex::new(heads),
+        writer: Pager::writer_mutex(Writer::new(file_pages)),
+        leader: Mutex::new(Leader { slot, meta }),
+        heads: Mutex::new(Heads { head: Arc::new(head) }),
     });
     if !writable {
         return Ok(pager);
@@ -137,13 +148,29 @@ pub(crate) fn open(storage: Storage, lock: Option<Lock>, config: Config) -> Resu
     } else if let Err(error) = written_again {
         // What is there can be read; nothing is added to it.
         pager.end_writing(&error);
-    } else if head.is_some() {
+    } else if is_joining {
+        return Ok(pager);
+    } else if is_ahead {
         // As above: if it fails, writing has ended.
         let _ = pager.sync_all();
     } else if recovered.bad_meta {
         pager.rewrite_spare();
     }
+    pager.base.shared.set_recovered();
     Ok(pager)
+}
+
+/// What those say who have the file open: their state is taken as it is, whatever the file alone would say.
+fn join(storage: &Storage, shared: &Shared) -> Result<Found> {
+    shared.check_version()?;
+    let (_, slot) = shared.meta();
+    let mut bytes = vec![0; META_LEN];
+    storage.read_exact_at(&mut bytes, META_AT[slot])?;
+    let meta = Meta::decode(&bytes, page::page_at(META_AT[slot], 4096))?;
+    shared.check_database(&meta.database_id)?;
+    let head = shared.head();
+    let recovered = Recovered { txn: shared.visible().txn.0, joined: true, ..Recovered::default() };
+    Ok(Found { adopted: Slot { slot, bytes, meta }, head: Some(head), recovered, written_again: Ok(()) })
 }
 
 /// What opening has found in the file, and done to it.
@@ -281,12 +308,6 @@ fn verify_record(storage: &Storage, meta: &Meta, recovered: &mut Recovered) -> R
     Ok(None)
 }
 
-fn read(storage: &Storage, page: u64, pages: u64, page_size: usize) -> Result<Vec<u8>> {
-    let mut bytes = vec![0; index(pages) * page_size];
-    storage.read_exact_at(&mut bytes, page * page_size as u64)?;
-    Ok(bytes)
-}
-
 fn check_len(storage: &Storage, meta: &Meta) -> Result<()> {
     let expected = meta.root.page_count.saturating_mul(u64::from(meta.page_size));
     let found = storage.len()?;
@@ -309,14 +330,6 @@ fn write_again(storage: &Storage, adopted: &Slot) -> Result<()> {
     let mapping = storage.map(0, crate::storage::Advice::Normal)?;
     let len = storage.len()?;
     storage.sync(&mapping, len)
-}
-
-/// The last page of the root, whatever it holds: after a failed sync the disk may have a shorter file than
-/// the system shows, and the root would not fit into it.
-fn write_end_again(storage: &Storage, root: &Root, page_size: usize) -> Result<()> {
-    let Some(last) = root.page_count.checked_sub(1) else { return Ok(()) };
-    let bytes = read(storage, last, 1, page_size)?;
-    storage.write_at(&[&bytes], last * page_size as u64)
 }
 
 /// A buffered commit that was found whole.
@@ -349,8 +362,7 @@ fn newer_head(
     }
     let seed = Seed::of(&adopted.meta.database_id);
     let durable = adopted.meta.root.txn;
-    let mut walk =
-        Walk { storage, page_size, seed, durable, root, pages: 0, writable, written_again: Ok(()) };
+    let mut walk = Walk::new(storage, page_size, seed, durable, root, writable);
     let verified = walk.everything();
     recovered.pages_verified += walk.pages;
     match verified {
@@ -364,92 +376,6 @@ fn newer_head(
         }
         Err(Error::Corrupted { .. } | Error::Unsupported { .. }) => Ok(None),
         Err(error) => Err(error),
-    }
-}
-
-/// Verifies every page of `root` that is younger than the durable root, and writes it again.
-struct Walk<'s> {
-    storage: &'s Storage,
-    page_size: usize,
-    seed: Seed,
-    durable: TxnId,
-    root: Root,
-    pages: u64,
-    writable: bool,
-    /// The first failure: after it nothing more is written.
-    written_again: Result<()>,
-}
-
-impl Walk<'_> {
-    fn everything(&mut self) -> Result<()> {
-        let root = self.root;
-        self.tree(&root.catalog, true)?;
-        self.tree(&root.system, false)?;
-        let mut link = LogLink { page: root.free.page, birth: root.free.birth };
-        for _ in 0..root.free.pages {
-            if link.birth <= self.durable {
-                break;
-            }
-            let bytes = self.read(link.page, 1)?;
-            link = FreeLogPage::decode(&bytes, link, self.seed)?.older;
-        }
-        Ok(())
-    }
-
-    fn read(&mut self, id: PageId, pages: u64) -> Result<Vec<u8>> {
-        self.pages += pages;
-        if id.0.saturating_add(pages) > self.root.page_count || self.pages > self.root.page_count {
-            return Err(Error::corrupted(
-                id.0,
-                "page reference",
-                format!("below {}", self.root.page_count),
-                id,
-            ));
-        }
-        let bytes = read(self.storage, id.0, pages, self.page_size)?;
-        // Byte for byte, so it does no harm if the commit turns out not to be whole: then nobody needs it.
-        if self.writable && self.written_again.is_ok() {
-            self.written_again = self.storage.write_at(&[&bytes], id.0 * self.page_size as u64);
-        }
-        Ok(bytes)
-    }
-
-    fn tree(&mut self, root: &TreeRoot, is_catalog: bool) -> Result<()> {
-        if root.is_empty() { Ok(()) } else { self.page(&root.child, root.level, is_catalog) }
-    }
-
-    fn page(&mut self, child: &Child, level: u8, is_catalog: bool) -> Result<()> {
-        if child.birth <= self.durable {
-            return Ok(());
-        }
-        let (id, birth, count) = (child.page(), child.birth, child.count);
-        let bytes = self.read(id, 1)?;
-        let page_count = self.root.page_count;
-        page::check(&bytes, &Expected { id, birth, level, count, page_count, seed: self.seed })?;
-        let page = Page::new(&bytes);
-        for i in 0..page.len() {
-            if level > 0 {
-                self.page(&page.child(i), level - 1, is_catalog)?;
-                continue;
-            }
-            match page.value(i) {
-                LeafValue::Overflow(run) if run.birth > self.durable => {
-                    let bytes = self.read(run.page(), run_pages(u64::from(run.len), self.page_size))?;
-                    let (value, behind) = bytes.split_at_checked(run.len as usize).unwrap_or((&bytes, &[]));
-                    let sum = self.seed.sum(value);
-                    // What lies behind the value was written with it: other bytes there are torn as well.
-                    if sum != run.sum || behind.iter().any(|b| *b != 0) {
-                        return Err(Error::corrupted(run.page().0, "checksum of a value", run.sum, sum));
-                    }
-                }
-                LeafValue::Inline(record) if is_catalog => {
-                    let table = TableRecord::decode(record, id)?;
-                    self.tree(&table.root, false)?;
-                }
-                LeafValue::Inline(_) | LeafValue::Overflow(_) => {}
-            }
-        }
-        Ok(())
     }
 }
 

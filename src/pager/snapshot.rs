@@ -202,7 +202,7 @@ pub(crate) struct ReadSnapshot {
 impl ReadSnapshot {
     /// Pins the visible root; `view` gives a mapping with room for so many pages.
     pub(super) fn begin(base: &Base, view: impl FnOnce(u64) -> Result<Arc<View>>) -> Result<ReadSnapshot> {
-        let (root, slot) = base.shared.begin_read();
+        let (root, slot) = base.shared.begin_read()?;
         match view(root.page_count) {
             Ok(view) => {
                 // SAFETY: the slot pins the root until `drop`, which ends the snapshot first; the file held
@@ -229,6 +229,9 @@ impl ReadSnapshot {
 
 impl Drop for ReadSnapshot {
     fn drop(&mut self) {
-        self.snapshot.view.base.shared.end_read(&self.slot);
+        // A forked child's copy would release the slot that its parent's snapshot needs.
+        if self.check_process().is_ok() {
+            self.snapshot.view.base.shared.end_read(&self.slot);
+        }
     }
 }

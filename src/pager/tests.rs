@@ -35,7 +35,7 @@ impl Engine {
     }
 
     fn begin(&self) -> OpenTables {
-        OpenTables::new(self.pager.begin_write(self.pager.lock_writer()).unwrap())
+        OpenTables::new(self.pager.begin_write(self.pager.lock_writer().unwrap()).unwrap())
     }
 
     /// Commits as `WriteTransaction` does.
@@ -58,7 +58,7 @@ impl Engine {
     /// Pages of the log, free and pending ones, as the writer has them; the log says the same.
     fn compare(&self) -> (usize, u64, u64) {
         let (extents, log_pages) = self.logged();
-        let mut writer = self.pager.lock_writer();
+        let mut writer = self.pager.lock_writer().unwrap();
         let pins = self.pager.base.shared.pins();
         self.pager.load_space(&mut writer, &self.pager.head(), &pins).unwrap();
         let in_memory: BTreeSet<u64> = pages_of(writer.space.extents());
@@ -191,7 +191,7 @@ proptest! {
                 }
                 Op::Forget => {
                     if tx.is_none() {
-                        engine.pager.lock_writer().forget_space(&engine.pager);
+                        engine.pager.lock_writer().unwrap().forget_space(&engine.pager);
                         engine.compare();
                     }
                 }

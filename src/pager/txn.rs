@@ -54,7 +54,7 @@ impl Txn {
     /// Begins on the head root, with the writer lock held.
     pub(super) fn new(pager: Arc<Pager>, writer: WriterGuard) -> Txn {
         let head = pager.head();
-        let id = TxnId(writer.next_id);
+        let id = TxnId(pager.base.shared.next_id());
         let pins = pager.base.shared.pins();
         Txn {
             id,
@@ -111,8 +111,8 @@ impl Txn {
             return Ok(());
         }
         self.pager.check_writable()?;
-        self.pager.raise_ceiling(self.id, &mut self.writer)?;
-        self.writer.next_id += 1;
+        self.pager.raise_ceiling(self.id)?;
+        self.pager.base.shared.set_next_id(self.id.0 + 1);
         self.started = true;
         self.pager.load_space(&mut self.writer, &self.head, &self.pins)?;
         self.writer.space.release(&self.pins);

@@ -1,7 +1,8 @@
 //! What the writer lock guards: the free space, the file's length, and the next transaction's number.
 
+use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use parking_lot::lock_api::ArcMutexGuard;
 use parking_lot::{Mutex, RawMutex};
@@ -10,44 +11,52 @@ use super::Pager;
 use super::free_log::{FreeLog, replay};
 use super::head::Head;
 use super::space::Space;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::page::{Extent, TxnId};
+use crate::storage::Lock;
 
-/// The writer lock, held.
-pub(crate) type WriterGuard = ArcMutexGuard<RawMutex, Writer>;
+/// The writer lock, held: among the threads of this process, and among processes.
+pub(crate) struct WriterGuard {
+    // Let go of first, or the next thread would find it held by its own process.
+    _among_processes: Option<Lock>,
+    among_threads: ArcMutexGuard<RawMutex, Writer>,
+}
+
+impl Deref for WriterGuard {
+    type Target = Writer;
+
+    fn deref(&self) -> &Writer {
+        &self.among_threads
+    }
+}
+
+impl DerefMut for WriterGuard {
+    fn deref_mut(&mut self) -> &mut Writer {
+        &mut self.among_threads
+    }
+}
 
 /// The file grows by a sixteenth of itself, but not by less or more than this.
 const GROWTH_MIN: u64 = 256 << 10;
 const GROWTH_MAX: u64 = 16 << 20;
 
+/// Who waits for another process no longer than so long looks this often.
+const RETRY: Duration = Duration::from_micros(500);
+
 /// See the module.
 #[derive(Debug)]
 pub(crate) struct Writer {
-    /// The number of the next transaction that writes a page.
-    pub(super) next_id: u64,
-    /// No number from here on may stand on a page: a durable meta page says so.
-    pub(super) ceiling: u64,
     /// Pages of the file, with blocks behind them.
     pub(super) file_pages: u64,
     /// Whether `space` and `log` are the head's.
     loaded: bool,
     pub(super) space: Space,
     pub(super) log: FreeLog,
-    /// The last commit that lowered the page count, until the file is cut.
-    pub(super) lowered: Option<TxnId>,
 }
 
 impl Writer {
-    pub(super) fn new(next_id: u64, file_pages: u64) -> Writer {
-        Writer {
-            next_id,
-            ceiling: next_id,
-            file_pages,
-            loaded: false,
-            space: Space::default(),
-            log: FreeLog::default(),
-            lowered: None,
-        }
+    pub(super) fn new(file_pages: u64) -> Writer {
+        Writer { file_pages, loaded: false, space: Space::default(), log: FreeLog::default() }
     }
 
     /// Pages that the file grows by at once.
@@ -104,18 +113,84 @@ impl Writer {
 
 impl Pager {
     /// Waits for the writer lock, in turn.
-    pub(crate) fn lock_writer(&self) -> WriterGuard {
-        self.writer.lock_arc()
+    pub(crate) fn lock_writer(&self) -> Result<WriterGuard> {
+        let among_threads = self.writer.lock_arc();
+        let among_processes = if self.is_public() { Some(self.lock_among_processes()?) } else { None };
+        Ok(WriterGuard { _among_processes: among_processes, among_threads })
+    }
+
+    /// Who has to wait says so, and waits at a second lock for its turn; others do not take the lock past it,
+    /// however often they come by.
+    fn lock_among_processes(&self) -> Result<Lock> {
+        if let Some(lock) = self.try_lock_among_processes()? {
+            return Ok(lock);
+        }
+        let shared = &self.base.shared;
+        let _first_in_line = shared.meeting().writers()?;
+        shared.set_somebody_waits(true);
+        let lock = self.base.storage.wait_exclusive();
+        shared.set_somebody_waits(false);
+        lock
+    }
+
+    fn try_lock_among_processes(&self) -> Result<Option<Lock>> {
+        let shared = &self.base.shared;
+        if shared.somebody_waits() {
+            // If nobody is in line, who said so was killed.
+            let Some(_line) = shared.meeting().try_writers()? else { return Ok(None) };
+            shared.set_somebody_waits(false);
+        }
+        match self.base.storage.lock_exclusive() {
+            Ok(lock) => Ok(Some(lock)),
+            Err(Error::Locked { .. }) => Ok(None),
+            Err(error) => Err(error),
+        }
     }
 
     /// The writer lock if it is free.
-    pub(crate) fn try_lock_writer(&self) -> Option<WriterGuard> {
-        self.writer.try_lock_arc()
+    pub(crate) fn try_lock_writer(&self) -> Result<WriterGuard> {
+        self.lock_writer_for(Duration::ZERO)
     }
 
-    /// Waits for the writer lock no longer than `limit`.
-    pub(crate) fn lock_writer_for(&self, limit: Duration) -> Option<WriterGuard> {
-        self.writer.try_lock_arc_for(limit)
+    /// Waits for the writer lock no longer than `limit`. Does not queue among processes.
+    pub(crate) fn lock_writer_for(&self, limit: Duration) -> Result<WriterGuard> {
+        let until = Instant::now().checked_add(limit);
+        let among_threads = self.writer.try_lock_arc_for(limit).ok_or(Error::WriterBusy)?;
+        if !self.is_public() {
+            return Ok(WriterGuard { _among_processes: None, among_threads });
+        }
+        loop {
+            let among_processes = self.try_lock_among_processes()?;
+            if among_processes.is_some() {
+                return Ok(WriterGuard { _among_processes: among_processes, among_threads });
+            }
+            if until.is_some_and(|until| Instant::now() >= until) {
+                return Err(Error::WriterBusy);
+            }
+            // The kernel has no such wait with an end.
+            std::thread::sleep(RETRY);
+        }
+    }
+
+    fn is_public(&self) -> bool {
+        self.base.shared.meeting().is_public()
+    }
+
+    /// What other processes may have done since this one had the writer lock.
+    pub(super) fn catch_up(&self, writer: &mut Writer) -> Result<()> {
+        if !self.is_public() {
+            return Ok(());
+        }
+        self.base.shared.clear_dead_readers()?;
+        writer.file_pages = self.base.storage.len()? / self.base.page_size as u64;
+        let root = self.base.shared.head();
+        let mut heads = self.heads.lock();
+        if heads.head.root.txn != root.txn {
+            heads.head = Arc::new(self.head_of_others(root));
+            drop(heads);
+            writer.forget_space(self);
+        }
+        Ok(())
     }
 
     /// Reads the head's free space if it is not in memory. O(extents), once.
@@ -132,12 +207,7 @@ impl Pager {
         }
         for page in log.pages() {
             if space.contains(page.0) {
-                return Err(crate::Error::corrupted(
-                    page.0,
-                    "free-space record",
-                    "a page that is not in use",
-                    page,
-                ));
+                return Err(Error::corrupted(page.0, "free-space record", "a page that is not in use", page));
             }
         }
         (writer.space, writer.log, writer.loaded) = (space, log, true);
@@ -151,7 +221,7 @@ impl Pager {
             None => Ok(()),
             Some(page) => {
                 let found = format!("{} pages from {}", extent.len, extent.start);
-                Err(crate::Error::corrupted(*page, "free-space record", "no header page", found))
+                Err(Error::corrupted(*page, "free-space record", "no header page", found))
             }
         }
     }
@@ -159,15 +229,15 @@ impl Pager {
     /// Cuts the file behind its last page when nobody can look there any more: every pinned root is at or
     /// after the durable commit that lowered the page count.
     pub(super) fn cut_file(&self, writer: &mut Writer, head: &Head) -> Result<()> {
-        if writer.lowered.is_none() || !self.can_cut(writer) {
+        if self.base.shared.lowered().is_none() || !self.can_cut() {
             return Ok(());
         }
         self.cut_behind(writer, head)
     }
 
     /// Whether nobody can look behind the head's last page.
-    pub(super) fn can_cut(&self, writer: &Writer) -> bool {
-        let Some(lowered) = writer.lowered else { return true };
+    pub(super) fn can_cut(&self) -> bool {
+        let Some(lowered) = self.base.shared.lowered() else { return true };
         self.base.shared.durable() >= lowered && self.base.shared.pins().iter().all(|pin| *pin >= lowered)
     }
 
@@ -179,7 +249,7 @@ impl Pager {
             self.base.storage.truncate(pages * page_size)?;
             writer.file_pages = pages;
         }
-        writer.lowered = None;
+        self.base.shared.set_lowered(None);
         Ok(())
     }
 

@@ -67,6 +67,22 @@ impl Lock {
     }
 }
 
+impl Lock {
+    /// Waits for the exclusive lock. `None` if it is held through this open file already.
+    pub(super) fn take(target: &Arc<Lockable>) -> io::Result<Option<Lock>> {
+        if target.held.swap(true, Ordering::Acquire) {
+            return Ok(None);
+        }
+        match fs2::FileExt::lock_exclusive(&target.file) {
+            Ok(()) => Ok(Some(Lock { target: Arc::clone(target) })),
+            Err(error) => {
+                target.held.store(false, Ordering::Release);
+                Err(error)
+            }
+        }
+    }
+}
+
 impl Drop for Lock {
     fn drop(&mut self) {
         // Unlocking an open file cannot fail; if it did, closing the file would unlock it. In a forked child

@@ -10,7 +10,9 @@
 mod file;
 mod fork;
 mod lock;
+mod lock_file;
 mod map;
+mod meeting;
 mod probe;
 #[cfg(any(test, feature = "simulation"))]
 mod replay;
@@ -19,6 +21,7 @@ pub(crate) mod sim;
 mod sys;
 #[cfg(test)]
 mod tests;
+mod words;
 
 use std::fs::File;
 use std::os::unix::fs::FileExt;
@@ -29,12 +32,17 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use crate::error::{Error, Result};
 
 use lock::{Lockable, Mode};
+#[cfg(target_os = "linux")]
+use lock_file::LockFile;
 use map::{Source, whole_pages};
 use probe::Probe;
 
 pub(crate) use lock::Lock;
+pub(crate) use lock_file::Others;
 pub(crate) use map::{Advice, Mapping};
+pub(crate) use meeting::{Held, Meeting};
 pub(crate) use probe::Call;
+pub(crate) use words::{BLOCK_WORDS, BLOCKS_MAX, Block};
 
 /// What a file is opened for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,6 +53,18 @@ pub(crate) enum Access {
     ReadOnly,
 }
 
+/// Who can open the file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Reach {
+    /// Who knows its name: other processes.
+    Everybody,
+    /// Nobody finds the content again after the process has ended.
+    ThisProcess,
+    /// As a file with a name, but of a simulated disk: nobody else.
+    #[cfg(any(test, feature = "simulation"))]
+    Simulation,
+}
+
 /// One open file. `Send` and `Sync`: every method takes its position as an argument and keeps none.
 #[derive(Debug)]
 pub(crate) struct Storage {
@@ -53,8 +73,7 @@ pub(crate) struct Storage {
     /// For messages.
     path: PathBuf,
     access: Access,
-    /// Nobody finds the content again after the process has ended.
-    volatile: bool,
+    reach: Reach,
     /// Tells the mappings of this open file from those of others.
     id: u64,
     /// The forks up to the process that opened it.
@@ -76,7 +95,7 @@ impl Storage {
     /// pipe.
     pub(crate) fn open(path: &Path, access: Access) -> Result<Storage> {
         let file = file::open(path, access)?;
-        Ok(Storage::new(file, path.to_owned(), access, false, Probe::default()))
+        Ok(Storage::new(file, path.to_owned(), access, Reach::Everybody, Probe::default()))
     }
 
     /// Creates `path` whole or not at all: `fill` writes the content before the file has its name.
@@ -92,7 +111,8 @@ impl Storage {
     /// directory has the file its name nevertheless, and a crash may take that back.
     pub(crate) fn create(path: &Path, fill: impl FnOnce(&Storage) -> Result<()>) -> Result<Storage> {
         let (new, file) = file::NewFile::beside(path)?;
-        let storage = Storage::new(file, path.to_owned(), Access::ReadWrite, false, Probe::default());
+        let storage =
+            Storage::new(file, path.to_owned(), Access::ReadWrite, Reach::Everybody, Probe::default());
         fill(&storage)?;
         new.publish(storage.file(), file::rename_to_free_name)?;
         Ok(storage)
@@ -101,28 +121,32 @@ impl Storage {
     /// A file in memory, without a name. Where the system has no such thing:
     /// [`temporary`](Storage::temporary).
     pub(crate) fn memory() -> Result<Storage> {
-        Ok(Storage::new(file::memory()?, MEMORY.into(), Access::ReadWrite, true, Probe::default()))
+        Ok(Storage::new(
+            file::memory()?,
+            MEMORY.into(),
+            Access::ReadWrite,
+            Reach::ThisProcess,
+            Probe::default(),
+        ))
     }
 
     /// A file without a name in the directory for temporary files; it ends with its last descriptor and
     /// mapping.
     pub(crate) fn temporary() -> Result<Storage> {
-        Ok(Storage::new(file::temporary()?, TEMPORARY.into(), Access::ReadWrite, true, Probe::default()))
+        Ok(Storage::new(
+            file::temporary()?,
+            TEMPORARY.into(),
+            Access::ReadWrite,
+            Reach::ThisProcess,
+            Probe::default(),
+        ))
     }
 
-    fn new(file: File, path: PathBuf, access: Access, volatile: bool, probe: Probe) -> Storage {
+    fn new(file: File, path: PathBuf, access: Access, reach: Reach, probe: Probe) -> Storage {
         static NEXT: AtomicU64 = AtomicU64::new(0);
         // Relaxed: only the number counts, and it orders nothing.
         let id = NEXT.fetch_add(1, Ordering::Relaxed);
-        Storage {
-            file: Arc::new(Lockable::new(file)),
-            path,
-            access,
-            volatile,
-            id,
-            forks: fork::forks(),
-            probe,
-        }
+        Storage { file: Arc::new(Lockable::new(file)), path, access, reach, id, forks: fork::forks(), probe }
     }
 
     /// The path as it was given, or in parentheses what stands for one. For messages.
@@ -146,7 +170,7 @@ impl Storage {
 
     /// Whether nobody can find the content again after this process: then syncs do nothing.
     pub(crate) fn is_volatile(&self) -> bool {
-        self.volatile
+        self.reach == Reach::ThisProcess
     }
 
     /// The length of the file in bytes, as it is now: others may change it.
@@ -241,7 +265,7 @@ impl Storage {
     /// bytes: the kernel may have forgotten that they are not written. Never call it again to make good a
     /// failure.
     pub(crate) fn sync(&self, mapping: &Mapping, len: u64) -> Result<()> {
-        if self.volatile {
+        if self.is_volatile() {
             return Ok(());
         }
         let flushed = whole_pages(len);
@@ -256,7 +280,7 @@ impl Storage {
     /// Starts writing out the range in the background, so that the next sync finds less to do. Promises
     /// nothing.
     pub(crate) fn start_writeback(&self, offset: u64, len: u64) {
-        if !self.volatile {
+        if !self.is_volatile() {
             // Only to save time later. A sync reports what goes wrong with the writing.
             let _ = sys::start_writeback(self.file(), offset, len);
         }
@@ -269,6 +293,31 @@ impl Storage {
     /// [`Error::Io`].
     pub(crate) fn lock_exclusive(&self) -> Result<Lock> {
         self.lock(Mode::Exclusive)
+    }
+
+    /// Takes the file's lock for itself alone, and waits until it has it.
+    ///
+    /// # Errors
+    /// [`Error::Io`]; [`Error::Locked`] if a [`Lock`] of this open file lives.
+    pub(crate) fn wait_exclusive(&self) -> Result<Lock> {
+        let taken = self.probe.pass(Call::Lock, || Lock::take(&self.file));
+        let taken = taken.map_err(|error| self.error("flock", error))?;
+        taken.ok_or_else(|| Error::Locked { path: self.path.clone() })
+    }
+
+    /// Whether those who have the file open meet, instead of keeping others out.
+    pub(crate) fn has_meeting(&self) -> bool {
+        cfg!(target_os = "linux") && self.reach == Reach::Everybody
+    }
+
+    /// Meets those who have the same file open, behind the door. A file that only this process can have open
+    /// is met by nobody, and where the system has no locks of open files, its lock keeps others out.
+    pub(crate) fn meet(&self) -> Result<Meeting> {
+        #[cfg(target_os = "linux")]
+        if self.reach == Reach::Everybody {
+            return Meeting::with(LockFile::enter(&self.path, &self.file, self.access)?);
+        }
+        Ok(Meeting::alone())
     }
 
     /// Takes the file's lock together with others who share it, without waiting.

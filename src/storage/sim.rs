@@ -20,7 +20,7 @@ use parking_lot::{Mutex, RwLock, RwLockWriteGuard};
 use crate::error::{Error, Result};
 use crate::storage::probe::{Call, Probe};
 use crate::storage::replay::Replay;
-use crate::storage::{Access, Storage, file};
+use crate::storage::{Access, Reach, Storage, file};
 
 /// A disk with one file on it. Cloning shares it.
 #[derive(Debug, Clone)]
@@ -157,7 +157,7 @@ impl SimDisk {
     pub(crate) fn storage_with(&self, access: Access) -> Result<Storage> {
         let file = self.reopen(access).map_err(|error| failed("open", error))?;
         let probe = Probe { recorder: Some(Arc::clone(&self.recorder)) };
-        Ok(Storage::new(file, SIMULATED.into(), access, false, probe))
+        Ok(Storage::new(file, SIMULATED.into(), access, Reach::Simulation, probe))
     }
 
     fn reopen(&self, access: Access) -> io::Result<File> {

@@ -161,6 +161,65 @@ pub(super) fn rename_to_free_name(from: &Path, to: &Path) -> io::Result<()> {
     }
 }
 
+/// What is asked of a byte range's lock.
+#[cfg(target_os = "linux")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum RangeLock {
+    Shared,
+    Exclusive,
+    None,
+}
+
+#[cfg(target_os = "linux")]
+impl RangeLock {
+    fn on(self, start: u64, len: u64) -> io::Result<libc::flock> {
+        let kind = match self {
+            RangeLock::Shared => libc::F_RDLCK,
+            RangeLock::Exclusive => libc::F_WRLCK,
+            RangeLock::None => libc::F_UNLCK,
+        };
+        let narrow = |number: i32| libc::c_short::try_from(number).expect("a small constant");
+        Ok(libc::flock {
+            l_type: narrow(kind),
+            l_whence: narrow(libc::SEEK_SET),
+            l_start: file_offset(start)?,
+            l_len: file_offset(len)?,
+            // The kernel wants it so for locks of an open file.
+            l_pid: 0,
+        })
+    }
+}
+
+/// Changes the lock that this open file has on a range of bytes, which need not exist: `fcntl(F_OFD_SETLK)`.
+/// Whether it could; with `wait` it waits until it can.
+#[cfg(target_os = "linux")]
+pub(super) fn lock_range(file: &File, lock: RangeLock, start: u64, len: u64, wait: bool) -> io::Result<bool> {
+    let command = if wait { libc::F_OFD_SETLKW } else { libc::F_OFD_SETLK };
+    let range = lock.on(start, len)?;
+    loop {
+        // SAFETY: a descriptor that is open, since `file` is, and a pointer to a live flock of this frame.
+        let result = unsafe { libc::fcntl(file.as_raw_fd(), command, &raw const range) };
+        let Err(error) = succeeded(result) else { return Ok(true) };
+        match error.raw_os_error() {
+            Some(libc::EAGAIN | libc::EACCES) => return Ok(false),
+            // A signal came while it waited: nothing has happened.
+            Some(libc::EINTR) => {}
+            _ => return Err(error),
+        }
+    }
+}
+
+/// Whether another open file has a lock on some byte of the range that `lock` would have to wait for:
+/// `fcntl(F_OFD_GETLK)`. What this open file has itself is not seen.
+#[cfg(target_os = "linux")]
+pub(super) fn is_range_locked(file: &File, lock: RangeLock, start: u64, len: u64) -> io::Result<bool> {
+    let mut range = lock.on(start, len)?;
+    // SAFETY: a descriptor that is open, since `file` is, and a pointer to a live flock of this frame.
+    let result = unsafe { libc::fcntl(file.as_raw_fd(), libc::F_OFD_GETLK, &raw mut range) };
+    succeeded(result)?;
+    Ok(i32::from(range.l_type) != libc::F_UNLCK)
+}
+
 /// A length or offset as the calls take it; beyond what they can take is `EFBIG`.
 fn file_offset(offset: u64) -> io::Result<i64> {
     i64::try_from(offset).map_err(|_| io::Error::from_raw_os_error(libc::EFBIG))

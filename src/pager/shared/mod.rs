@@ -1,0 +1,369 @@
+//! What everybody who has a database open tells the others: roots, pins, and the reader table. Nothing but
+//! numbers in atomic words, which may lie in a file that several processes map.
+//!
+//! # Roots
+//! The *head* is set by who has the writer lock. What new readers get is the newer of two: the *durable* root,
+//! set by the leader of a sync, and the *soft* one, set with the writer lock by commits that do not wait for
+//! the disk. So each has one writer at a time, and whoever dies in between leaves it whole.
+//!
+//! # Pins
+//! A reader loads the visible root, publishes its transaction in a slot, fences, and looks whether that root
+//! is still the visible one; if not, it starts again. A leader publishes what it captures in the same way: it
+//! loads the head, publishes it, fences, and looks again. A writer that is about to reuse pages reads the
+//! pinned roots in this order: captured, durable, head, soft, fence, slots. A leader whose sync has ended sets
+//! durable, then clears the captures.
+//!
+//! So every root that can be read after the scan was seen by it. *Readers*: a reader's root was visible when
+//! the reader looked again, which is after it published; if the scan saw the slot empty, the look came after
+//! the scan's fence, and what was visible then was in the scan or is younger. *Leaders*: the scan is made by
+//! who has the writer lock, so the head does not move from its scan to its own commit. A capture that the scan
+//! did not see was looked at again after the scan's fence, and found the head of the scan. The orders are
+//! those of `fence(SeqCst)`: the loads and stores themselves carry nothing.
+//!
+//! A leader that died leaves its capture: its meta page may be on the disk. It stays until a later sync has
+//! completed.
+
+mod cell;
+mod readers;
+#[cfg(test)]
+mod tests;
+
+use std::sync::atomic::{AtomicU64, Ordering, fence};
+
+use crate::error::{Error, Result};
+use crate::page::{ROOT_LEN, Root, TxnId};
+use crate::storage::{Block, Meeting};
+use cell::{Cell, cell_words};
+use readers::Readers;
+
+pub(super) use readers::SlotIndex;
+
+/// `FOLIOLCK`, read as a number of the machine.
+const MAGIC: u64 = u64::from_le_bytes(*b"FOLIOLCK");
+const VERSION: u64 = 1;
+
+const ROOT_WORDS: usize = ROOT_LEN / 8;
+type RootCell<'w> = Cell<'w, AtomicU64, ROOT_WORDS>;
+
+/// Where what is in the first block, by word. The rest of it is zeros. FORMAT.md, "The lock file".
+mod at {
+    pub(super) const MAGIC: usize = 0;
+    pub(super) const VERSION: usize = 1;
+    pub(super) const DATABASE: usize = 2;
+    pub(super) const RECOVERED: usize = 4;
+    pub(super) const ENDED: usize = 5;
+    pub(super) const NEXT_ID: usize = 6;
+    pub(super) const CEILING: usize = 7;
+    pub(super) const LOWERED: usize = 8;
+    pub(super) const META: usize = 9;
+    pub(super) const BASE_SUMS: usize = 10;
+    pub(super) const CHUNKS: usize = 11;
+    pub(super) const UNFINISHED: usize = 12;
+    pub(super) const WAITS: usize = 13;
+    pub(super) const CAPTURED: std::ops::Range<usize> = 16..32;
+    pub(super) const HEAD: usize = 64;
+    pub(super) const SOFT: usize = 128;
+    pub(super) const DURABLE: usize = 192;
+}
+
+const _: () = assert!(cell_words(ROOT_WORDS) <= 64);
+
+/// See the module.
+#[derive(Debug)]
+pub(super) struct Shared {
+    meeting: Meeting,
+    readers: Readers,
+}
+
+/// What a leader has begun: if it is killed, the next one finds it so.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) struct Unfinished {
+    /// A meta page may be in the spare slot that is not durable.
+    pub(super) meta: bool,
+    /// How a sync ended is not known.
+    pub(super) sync: bool,
+}
+
+/// Which root was the visible one: its place and version.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Stamp(u64, u64);
+
+impl Shared {
+    pub(super) fn new(meeting: Meeting) -> Shared {
+        Shared { meeting, readers: Readers::new() }
+    }
+
+    pub(super) fn meeting(&self) -> &Meeting {
+        &self.meeting
+    }
+
+    fn header(&self) -> &Block {
+        self.meeting.block(0)
+    }
+
+    fn cell(&self, at: usize) -> RootCell<'_> {
+        Cell::new(&self.header()[at..])
+    }
+
+    /// Everybody at `visible`, of which `durable` survives a loss of power. For who is alone behind the door.
+    pub(super) fn begin(&self, database: &[u8; 16], visible: &Root, durable: &Root) {
+        let header = self.header();
+        for (at, root) in [(at::HEAD, visible), (at::SOFT, visible), (at::DURABLE, durable)] {
+            self.cell(at).store(&words_of(root));
+        }
+        for (i, id) in id_words(database).into_iter().enumerate() {
+            header[at::DATABASE + i].store(id, Ordering::Relaxed);
+        }
+        header[at::VERSION].store(VERSION, Ordering::Relaxed);
+        header[at::MAGIC].store(MAGIC, Ordering::Release);
+    }
+
+    /// Whether those who are in have made of the words what this version would.
+    pub(super) fn check_version(&self) -> Result<()> {
+        if self.word(at::MAGIC) != MAGIC {
+            return Err(Error::corrupted(0, "lock file", "a lock file's words", "others"));
+        }
+        match self.word(at::VERSION) {
+            VERSION => Ok(()),
+            found => Err(Error::Unsupported { what: "lock file version", found }),
+        }
+    }
+
+    /// Whether the words are of this database.
+    pub(super) fn check_database(&self, id: &[u8; 16]) -> Result<()> {
+        if [self.word(at::DATABASE), self.word(at::DATABASE + 1)] == id_words(id) {
+            return Ok(());
+        }
+        Err(Error::corrupted(0, "lock file", "that of this database", "another's"))
+    }
+
+    /// Whether who came first could write, and has recovered the file.
+    pub(super) fn is_recovered(&self) -> bool {
+        self.word(at::RECOVERED) != 0
+    }
+
+    pub(super) fn set_recovered(&self) {
+        self.set_word(at::RECOVERED, 1);
+    }
+
+    /// Whether writing has ended, in whatever process.
+    pub(super) fn has_ended(&self) -> bool {
+        self.word(at::ENDED) != 0
+    }
+
+    pub(super) fn set_ended(&self) {
+        self.set_word(at::ENDED, 1);
+    }
+
+    /// The number of the next transaction that writes a page. For who has the writer lock, as the next two.
+    pub(super) fn next_id(&self) -> u64 {
+        self.word(at::NEXT_ID)
+    }
+
+    pub(super) fn set_next_id(&self, id: u64) {
+        self.set_word(at::NEXT_ID, id);
+    }
+
+    /// No number from here on may stand on a page: a durable meta page says so.
+    pub(super) fn ceiling(&self) -> u64 {
+        self.word(at::CEILING)
+    }
+
+    pub(super) fn set_ceiling(&self, ceiling: u64) {
+        self.set_word(at::CEILING, ceiling);
+    }
+
+    /// Whether another process is first in line for the writer lock.
+    pub(super) fn somebody_waits(&self) -> bool {
+        self.word(at::WAITS) != 0
+    }
+
+    pub(super) fn set_somebody_waits(&self, yes: bool) {
+        self.set_word(at::WAITS, u64::from(yes));
+    }
+
+    /// The last commit that lowered the page count, until the file is cut.
+    pub(super) fn lowered(&self) -> Option<TxnId> {
+        Some(TxnId(self.word(at::LOWERED))).filter(|txn| txn.0 != 0)
+    }
+
+    pub(super) fn set_lowered(&self, txn: Option<TxnId>) {
+        self.set_word(at::LOWERED, txn.map_or(0, |txn| txn.0));
+    }
+
+    /// The sequence number and the slot of the durable meta page. For the leader.
+    pub(super) fn meta(&self) -> (u64, usize) {
+        let word = self.word(at::META);
+        (word >> 1, usize::from(word & 1 != 0))
+    }
+
+    /// In one word: whoever dies here leaves one or the other.
+    pub(super) fn set_meta(&self, sequence: u64, slot: usize) {
+        self.set_word(at::META, sequence << 1 | slot as u64);
+    }
+
+    /// What the last leader has not finished. For the leader.
+    pub(super) fn unfinished(&self) -> Unfinished {
+        let word = self.word(at::UNFINISHED);
+        Unfinished { meta: word & 1 != 0, sync: word & 2 != 0 }
+    }
+
+    pub(super) fn set_unfinished(&self, Unfinished { meta, sync }: Unfinished) {
+        self.set_word(at::UNFINISHED, u64::from(meta) | u64::from(sync) << 1);
+    }
+
+    /// The checksums of the durable meta page, and of the one that is being written.
+    pub(super) fn base_sums(&self) -> [u32; 2] {
+        let bytes = self.word(at::BASE_SUMS).to_le_bytes();
+        let halves = bytes.as_chunks::<4>().0;
+        [u32::from_le_bytes(halves[0]), u32::from_le_bytes(halves[1])]
+    }
+
+    pub(super) fn set_base_sums(&self, sums: [u32; 2]) {
+        self.set_word(at::BASE_SUMS, u64::from(sums[0]) | u64::from(sums[1]) << 32);
+    }
+
+    fn word(&self, at: usize) -> u64 {
+        self.header()[at].load(Ordering::Acquire)
+    }
+
+    fn set_word(&self, at: usize, value: u64) {
+        self.header()[at].store(value, Ordering::Release);
+    }
+
+    /// The visible root, and how to see whether it still is.
+    #[inline]
+    fn visible_stamped(&self) -> (Root, Stamp) {
+        let (soft, soft_version) = self.cell(at::SOFT).load();
+        let (durable, durable_version) = self.cell(at::DURABLE).load();
+        // The first word of a root is its transaction.
+        let newer = if soft[0] > durable[0] { &soft } else { &durable };
+        (root_of(newer), Stamp(soft_version, durable_version))
+    }
+
+    #[inline]
+    fn stamp(&self) -> Stamp {
+        Stamp(self.cell(at::SOFT).version(), self.cell(at::DURABLE).version())
+    }
+
+    /// Claims a slot and pins the visible root with it.
+    pub(super) fn begin_read(&self) -> Result<(Root, SlotIndex)> {
+        let (mut root, mut stamp) = self.visible_stamped();
+        let index = self.readers.claim(&self.meeting, root.txn)?;
+        loop {
+            // The slot is published before the visible root is looked at again; pairs with the fence in
+            // `pins`.
+            fence(Ordering::SeqCst);
+            if self.stamp() == stamp {
+                return Ok((root, index));
+            }
+            (root, stamp) = self.visible_stamped();
+            index.txn(&self.meeting).store(root.txn.0, Ordering::Relaxed);
+        }
+    }
+
+    /// Releases a slot: what was read through it is read by then.
+    pub(super) fn end_read(&self, index: &SlotIndex) {
+        index.release(&self.meeting);
+    }
+
+    /// Clears the slots of readers whose processes have ended.
+    pub(super) fn clear_dead_readers(&self) -> Result<()> {
+        self.readers.clear_dead(&self.meeting, self.visible().txn)
+    }
+
+    /// The roots whose pages must not be overwritten: ascending, each once. For who has the writer lock, or
+    /// only wants to know.
+    pub(super) fn pins(&self) -> Vec<TxnId> {
+        let header = self.header();
+        let mut pins = Vec::with_capacity(32);
+        pins.extend(header[at::CAPTURED].iter().map(|captured| captured.load(Ordering::Acquire)));
+        let [durable, head, soft] = [at::DURABLE, at::HEAD, at::SOFT].map(|at| self.cell(at).load().0[0]);
+        // A soft root that is older than the durable one was visible once, and never will be again.
+        pins.extend([durable, head, soft.max(durable)]);
+        // The roots are read before the slots; pairs with the fences in `begin_read` and `capture`.
+        fence(Ordering::SeqCst);
+        Readers::scan(&self.meeting, &mut pins);
+        pins.sort_unstable();
+        pins.dedup();
+        pins.retain(|pin| *pin != 0);
+        pins.into_iter().map(TxnId).collect()
+    }
+
+    /// Captures the head: pins it, and says which it is. For the leader. `None` if so many leaders have died
+    /// one after another that there is no room to remember what they have captured.
+    pub(super) fn capture(&self) -> Option<Root> {
+        let captured = &self.header()[at::CAPTURED];
+        let room = captured.iter().find(|captured| captured.load(Ordering::Relaxed) == 0)?;
+        loop {
+            let head = self.head();
+            room.store(head.txn.0, Ordering::Relaxed);
+            // Published before the head is looked at again; pairs with the fence in `pins`.
+            fence(Ordering::SeqCst);
+            if self.head().txn == head.txn {
+                return Some(head);
+            }
+        }
+    }
+
+    /// The captured root is durable, for the leader whose sync has ended: readers see it, and nothing is
+    /// captured any more.
+    pub(super) fn set_durable(&self, root: &Root) {
+        self.cell(at::DURABLE).store(&words_of(root));
+        self.forget_captures();
+    }
+
+    /// Nothing is captured any more: no meta page but the durable one can be on the disk, or be written.
+    pub(super) fn forget_captures(&self) {
+        for captured in &self.header()[at::CAPTURED] {
+            captured.store(0, Ordering::Release);
+        }
+    }
+
+    /// The newest commit. For who has the writer lock.
+    pub(super) fn set_head(&self, root: &Root) {
+        self.cell(at::HEAD).store(&words_of(root));
+        // Before the next scan looks for captures; pairs with the fence in `capture`.
+        fence(Ordering::SeqCst);
+    }
+
+    /// Readers get this from now on, durable or not. For who has the writer lock.
+    pub(super) fn set_soft(&self, root: &Root) {
+        self.cell(at::SOFT).store(&words_of(root));
+    }
+
+    pub(super) fn head(&self) -> Root {
+        root_of(&self.cell(at::HEAD).load().0)
+    }
+
+    pub(super) fn visible(&self) -> Root {
+        self.visible_stamped().0
+    }
+
+    pub(super) fn durable_root(&self) -> Root {
+        root_of(&self.cell(at::DURABLE).load().0)
+    }
+
+    pub(super) fn durable(&self) -> TxnId {
+        self.durable_root().txn
+    }
+}
+
+fn id_words(id: &[u8; 16]) -> [u64; 2] {
+    let halves = id.as_chunks::<8>().0;
+    [u64::from_le_bytes(halves[0]), u64::from_le_bytes(halves[1])]
+}
+
+fn words_of(root: &Root) -> [u64; ROOT_WORDS] {
+    let bytes = root.encode();
+    let words = bytes.as_chunks().0;
+    std::array::from_fn(|i| u64::from_le_bytes(words[i]))
+}
+
+fn root_of(words: &[u64; ROOT_WORDS]) -> Root {
+    let mut bytes = [0; ROOT_LEN];
+    for (room, word) in bytes.as_chunks_mut().0.iter_mut().zip(words) {
+        *room = word.to_le_bytes();
+    }
+    Root::decode(&bytes)
+}

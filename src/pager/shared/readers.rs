@@ -1,0 +1,172 @@
+//! The reader table: where a reader says which transaction it reads.
+//!
+//! A slot is a cache line, so that readers do not disturb each other; a *chunk* is a block of slots. A process
+//! owns chunks: it holds the kernel's lock on each, and gives slots of its own to its threads, without a system
+//! call. When it ends, however, the kernel lets go of the lock, and whoever wants the pages that its slots pin
+//! clears them. The table grows by chunks, to a million slots; its length is published before a slot is used.
+
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+
+use parking_lot::Mutex;
+
+use super::at;
+use crate::error::{Error, Result};
+use crate::page::TxnId;
+use crate::storage::{BLOCK_WORDS, BLOCKS_MAX, Meeting};
+
+const SLOT_WORDS: usize = 8;
+const CHUNK_SLOTS: usize = BLOCK_WORDS / SLOT_WORDS;
+const CHUNKS_MAX: usize = BLOCKS_MAX - 1;
+
+/// What a slot says when nobody uses it. Transactions begin at 1.
+const NO_READER: u64 = 0;
+/// Where what is in a slot.
+const TXN: usize = 0;
+const PROCESS: usize = 1;
+
+/// The slots of this process.
+#[derive(Debug)]
+pub(super) struct Readers {
+    /// The chunks that it owns, as many as `count`.
+    own: Box<[AtomicUsize]>,
+    count: AtomicUsize,
+    /// Held while a chunk is looked for.
+    growing: Mutex<()>,
+}
+
+/// A claimed slot, by number.
+#[derive(Debug, PartialEq, Eq)]
+pub(in crate::pager) struct SlotIndex(usize);
+
+fn slot(meeting: &Meeting, chunk: usize, number: usize) -> &[AtomicU64] {
+    &meeting.block(1 + chunk)[number * SLOT_WORDS..(number + 1) * SLOT_WORDS]
+}
+
+/// How many chunks are in use. The number comes from outside.
+fn chunk_count(meeting: &Meeting) -> usize {
+    // SeqCst: what a chunk's owner did before it published the number is seen.
+    let count = meeting.block(0)[at::CHUNKS].load(Ordering::SeqCst);
+    usize::try_from(count).unwrap_or(CHUNKS_MAX).min(CHUNKS_MAX)
+}
+
+impl SlotIndex {
+    /// The word that says which transaction is read.
+    pub(super) fn txn<'m>(&self, meeting: &'m Meeting) -> &'m AtomicU64 {
+        &slot(meeting, self.0 / CHUNK_SLOTS, self.0 % CHUNK_SLOTS)[TXN]
+    }
+
+    /// Releases the slot: what was read through it is read by then.
+    pub(super) fn release(&self, meeting: &Meeting) {
+        self.txn(meeting).store(NO_READER, Ordering::Release);
+    }
+}
+
+impl Readers {
+    pub(super) fn new() -> Readers {
+        let own = (0..CHUNKS_MAX).map(|_| AtomicUsize::new(0)).collect();
+        Readers { own, count: AtomicUsize::new(0), growing: Mutex::new(()) }
+    }
+
+    /// Claims a slot for `txn`, near the one that this thread had last.
+    ///
+    /// # Errors
+    /// [`Error::Io`] where the table could not grow; [`Error::Full`] beyond a million readers.
+    pub(super) fn claim(&self, meeting: &Meeting, txn: TxnId) -> Result<SlotIndex> {
+        thread_local! {
+            /// Threads begin to look at different places.
+            static HINT: usize = {
+                static NEXT: AtomicUsize = AtomicUsize::new(0);
+                NEXT.fetch_add(1, Ordering::Relaxed)
+            };
+        }
+        let hint = HINT.with(|hint| *hint);
+        let mut looked_at = 0;
+        loop {
+            // Acquire: pairs with the release below, so the chunk's number is there.
+            let count = self.count.load(Ordering::Acquire);
+            for chunk in &self.own[looked_at..count] {
+                let chunk = chunk.load(Ordering::Relaxed);
+                for i in 0..CHUNK_SLOTS {
+                    let number = (hint + i) % CHUNK_SLOTS;
+                    let word = &slot(meeting, chunk, number)[TXN];
+                    if word.load(Ordering::Relaxed) == NO_READER
+                        && word
+                            .compare_exchange(NO_READER, txn.0, Ordering::Acquire, Ordering::Relaxed)
+                            .is_ok()
+                    {
+                        return Ok(SlotIndex(chunk * CHUNK_SLOTS + number));
+                    }
+                }
+            }
+            looked_at = count;
+            self.grow(meeting, count)?;
+        }
+    }
+
+    /// Makes one more chunk this process's own, unless somebody else has done so since there were `count`.
+    #[cold]
+    fn grow(&self, meeting: &Meeting, count: usize) -> Result<()> {
+        let _growing = self.growing.lock();
+        if self.count.load(Ordering::Relaxed) > count {
+            return Ok(());
+        }
+        let is_own = |chunk| self.own[..count].iter().any(|own| own.load(Ordering::Relaxed) == chunk);
+        let mut chunk = 0;
+        while is_own(chunk) || !meeting.claim_block(1 + chunk)? {
+            chunk += 1;
+            if chunk == CHUNKS_MAX {
+                return Err(Error::Full { what: "the reader table" });
+            }
+        }
+        meeting.grow(1 + chunk)?;
+        for number in 0..CHUNK_SLOTS {
+            // The last owner may have died.
+            let slot = slot(meeting, chunk, number);
+            slot[TXN].store(NO_READER, Ordering::Relaxed);
+            slot[PROCESS].store(u64::from(std::process::id()), Ordering::Relaxed);
+        }
+        // Published before any slot of the chunk is used, so that a scan looks there.
+        meeting.block(0)[at::CHUNKS].fetch_max(chunk as u64 + 1, Ordering::SeqCst);
+        self.own[count].store(chunk, Ordering::Relaxed);
+        self.count.store(count + 1, Ordering::Release);
+        Ok(())
+    }
+
+    fn owns(&self, chunk: usize) -> bool {
+        let count = self.count.load(Ordering::Acquire);
+        self.own[..count].iter().any(|own| own.load(Ordering::Relaxed) == chunk)
+    }
+
+    /// Clears the slots of processes that have ended, where they pin something older than `visible`.
+    pub(super) fn clear_dead(&self, meeting: &Meeting, visible: TxnId) -> Result<()> {
+        // The kernel does not tell this thread's locks from those of another that makes a chunk its own.
+        let _growing = self.growing.lock();
+        for chunk in 0..chunk_count(meeting) {
+            let old = |number: &usize| {
+                let txn = slot(meeting, chunk, *number)[TXN].load(Ordering::Relaxed);
+                txn != NO_READER && txn < visible.0
+            };
+            if self.owns(chunk) || !(0..CHUNK_SLOTS).any(|number| old(&number)) {
+                continue;
+            }
+            // Whoever claims it now, with the lock, clears it anyway.
+            if meeting.claim_block(1 + chunk)? {
+                for number in 0..CHUNK_SLOTS {
+                    slot(meeting, chunk, number)[TXN].store(NO_READER, Ordering::Relaxed);
+                }
+                meeting.release_block(1 + chunk);
+            }
+        }
+        Ok(())
+    }
+
+    /// What the slots say, of all processes.
+    pub(super) fn scan(meeting: &Meeting, pins: &mut Vec<u64>) {
+        for chunk in 0..chunk_count(meeting) {
+            for number in 0..CHUNK_SLOTS {
+                // Acquire: pairs with `release`: what the reader read was read before its pages are written.
+                pins.push(slot(meeting, chunk, number)[TXN].load(Ordering::Acquire));
+            }
+        }
+    }
+}

@@ -1,0 +1,239 @@
+//! The lock file: where the processes that have a database open meet. What is in it is volatile.
+//!
+//! - Beside `x.folio` lies `x.folio-lock`, named after the path without links. It may be deleted when nobody
+//!   has the database open, and is made anew.
+//! - Relies on locks of open files (`fcntl(F_OFD_SETLK)`): the kernel lets go of them when the last
+//!   descriptor of the open file is gone, however its process ended, also in another container.
+//! - Guarantees that all who are in have the same lock file: *presence* is a shared lock on a byte of the
+//!   **data** file whose offset is the lock file's inode. Who comes and sees presence at another offset (a
+//!   hard link in another directory, a lock file that was deleted and made anew) is refused: with two reader
+//!   tables pages would be reused under readers.
+//!
+//! # The door
+//! Whoever opens or closes the database holds `flock` on the lock file meanwhile. So who finds nobody present
+//! behind the door is alone, and may initialise the lock file, recover the data file, or close it in good
+//! order. Two who came through two doors (two lock files) see each other's presence, since each looks again
+//! after it has taken its own.
+
+use std::ffi::OsString;
+use std::fs::{self, File, Metadata, OpenOptions};
+use std::io::{self, ErrorKind};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::Access;
+use super::fork::Watch;
+use super::lock::Lockable;
+use super::sys::{self, RangeLock};
+use super::words::Words;
+use crate::error::{Error, Result};
+
+/// Where presence lies in the data file: far behind any content. Two bytes for each inode.
+const PRESENCE: u64 = 1 << 60;
+const PRESENCE_LEN: u64 = 1 << 60;
+/// Where the other locks lie in the lock file: far behind any content.
+const LOCKS: u64 = 1 << 40;
+
+/// Who else has the database open.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Others {
+    Nobody,
+    /// Only such as cannot write.
+    Readers,
+    /// At least one that can write.
+    Writers,
+}
+
+/// Being in: the lock file, and presence in the data file. Dropping it leaves.
+#[derive(Debug)]
+pub(super) struct LockFile {
+    // Dropped before the file is closed.
+    _watch: Watch,
+    file: File,
+    path: PathBuf,
+    data: Arc<Lockable>,
+    /// Of this lock file, among all that the data file may ever have.
+    presence: u64,
+    access: Access,
+}
+
+/// The door, held.
+#[derive(Debug)]
+pub(crate) struct Door<'l>(&'l File);
+
+impl Drop for Door<'_> {
+    fn drop(&mut self) {
+        // Unlocking an open file cannot fail.
+        let _ = fs2::FileExt::unlock(self.0);
+    }
+}
+
+impl LockFile {
+    /// Goes in: opens the lock file of the data file at `path`, or makes it, and is present. The door is
+    /// still held.
+    pub(super) fn enter(path: &Path, data: &Arc<Lockable>, access: Access) -> Result<LockFile> {
+        let canonical = fs::canonicalize(path).map_err(|error| Error::io("realpath", path, error))?;
+        let lock_path = beside(&canonical);
+        let file = open_locked(&lock_path, &data.file)?;
+        let inode = stat(&file, &lock_path)?.ino();
+        let presence = PRESENCE + (inode % (PRESENCE_LEN / 2)) * 2;
+        let lock_file = LockFile {
+            _watch: Watch::new(&file),
+            file,
+            path: lock_path,
+            data: Arc::clone(data),
+            presence,
+            access,
+        };
+        lock_file.be_present()?;
+        Ok(lock_file)
+    }
+
+    /// Takes presence, unless somebody is present by way of another lock file.
+    fn be_present(&self) -> Result<()> {
+        self.refuse_strangers()?;
+        let len = if self.access == Access::ReadWrite { 2 } else { 1 };
+        let taken = sys::lock_range(&self.data.file, RangeLock::Shared, self.presence, len, false);
+        if !taken.map_err(|error| self.error("fcntl", error))? {
+            return Err(Error::Locked { path: self.path.clone() });
+        }
+        // Somebody else may have come through another door between the two lines.
+        self.refuse_strangers().inspect_err(|_| self.leave())
+    }
+
+    fn refuse_strangers(&self) -> Result<()> {
+        let before = (PRESENCE, self.presence - PRESENCE);
+        let behind = (self.presence + 2, PRESENCE + PRESENCE_LEN - self.presence - 2);
+        for (start, len) in [before, behind] {
+            if len > 0 && self.is_present(start, len)? {
+                return Err(Error::LockFileReplaced { path: self.path.clone() });
+            }
+        }
+        Ok(())
+    }
+
+    fn is_present(&self, start: u64, len: u64) -> Result<bool> {
+        let found = sys::is_range_locked(&self.data.file, RangeLock::Exclusive, start, len);
+        found.map_err(|error| self.error("fcntl", error))
+    }
+
+    /// Who else is in. Ask with the door held, or it may have changed.
+    pub(super) fn others(&self) -> Result<Others> {
+        Ok(match (self.is_present(self.presence + 1, 1)?, self.is_present(self.presence, 1)?) {
+            (true, _) => Others::Writers,
+            (false, true) => Others::Readers,
+            (false, false) => Others::Nobody,
+        })
+    }
+
+    /// Takes the door again.
+    pub(super) fn door(&self) -> Result<Door<'_>> {
+        fs2::FileExt::lock_exclusive(&self.file).map_err(|error| self.error("flock", error))?;
+        Ok(Door(&self.file))
+    }
+
+    /// Lets go of the door that [`enter`](Self::enter) took.
+    pub(super) fn close_door(&self) {
+        drop(Door(&self.file));
+    }
+
+    /// The words in the file. With `anew` they are zeros first: for who is alone.
+    pub(super) fn words(&self, anew: bool) -> Result<Words> {
+        if anew {
+            self.file.set_len(0).map_err(|error| self.error("ftruncate", error))?;
+        }
+        let file = self.file.try_clone().map_err(|error| self.error("dup", error))?;
+        let words = Words::shared(file).map_err(|error| self.error("mmap", error))?;
+        words.grow(0).map_err(|error| self.error("pwrite", error))?;
+        Ok(words)
+    }
+
+    /// Takes the lock with that number, for this process; whether it could without waiting.
+    pub(super) fn lock(&self, number: u64, wait: bool) -> io::Result<bool> {
+        sys::lock_range(&self.file, RangeLock::Exclusive, LOCKS + number, 1, wait)
+    }
+
+    pub(super) fn unlock(&self, number: u64) {
+        // It cannot fail; if it did, closing the file would do the same.
+        let _ = sys::lock_range(&self.file, RangeLock::None, LOCKS + number, 1, false);
+    }
+
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    fn leave(&self) {
+        // It cannot fail; if it did, closing the data file would do the same.
+        let _ = sys::lock_range(&self.data.file, RangeLock::None, PRESENCE, PRESENCE_LEN, false);
+    }
+
+    fn error(&self, call: &'static str, source: io::Error) -> Error {
+        Error::io(call, &self.path, source)
+    }
+}
+
+impl Drop for LockFile {
+    fn drop(&mut self) {
+        self.leave();
+    }
+}
+
+/// `x.folio-lock` for `x.folio`.
+fn beside(data: &Path) -> PathBuf {
+    let mut name = OsString::from(data.as_os_str());
+    name.push("-lock");
+    PathBuf::from(name)
+}
+
+fn stat(file: &File, path: &Path) -> Result<Metadata> {
+    file.metadata().map_err(|error| Error::io("fstat", path, error))
+}
+
+/// Opens the lock file, or makes it, and takes the door: of the file that has the name by then.
+fn open_locked(path: &Path, data: &File) -> Result<File> {
+    loop {
+        let file = match open_existing(path) {
+            Err(error) if error.kind() == ErrorKind::NotFound => match create(path, data) {
+                // Somebody else was faster.
+                Err(error) if error.kind() == ErrorKind::AlreadyExists => continue,
+                result => result,
+            },
+            result => result,
+        };
+        let file = file.map_err(|error| Error::io("open", path, error))?;
+        if !stat(&file, path)?.is_file() {
+            return Err(Error::NotAFile { path: path.to_owned(), found: "something else" });
+        }
+        fs2::FileExt::lock_exclusive(&file).map_err(|error| Error::io("flock", path, error))?;
+        let (opened, named) = (stat(&file, path)?, fs::symlink_metadata(path));
+        // Deleted while it waited: who is behind that door is not met by anybody who comes.
+        if named.is_ok_and(|named| (named.dev(), named.ino()) == (opened.dev(), opened.ino())) {
+            return Ok(file);
+        }
+    }
+}
+
+/// Never follows a link: who prepared one would have another file written.
+fn open_existing(path: &Path) -> io::Result<File> {
+    OpenOptions::new().read(true).write(true).custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK).open(path)
+}
+
+/// With the mode and, as far as that is allowed, the owner of the data file: who can open that can open this.
+fn create(path: &Path, data: &File) -> io::Result<File> {
+    let of_data = data.metadata()?;
+    let file = OpenOptions::new()
+        .read(true)
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .custom_flags(libc::O_NOFOLLOW)
+        .open(path)?;
+    let mine = file.metadata()?;
+    if (mine.uid(), mine.gid()) != (of_data.uid(), of_data.gid()) {
+        // Not allowed to give it away: then it stays ours, with the same mode.
+        let _ = std::os::unix::fs::fchown(&file, Some(of_data.uid()), Some(of_data.gid()));
+    }
+    file.set_permissions(fs::Permissions::from_mode(of_data.mode() & 0o666))?;
+    Ok(file)
+}

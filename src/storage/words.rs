@@ -1,0 +1,88 @@
+//! Words that everybody shares who has a database open: in the lock file, or in this process alone.
+//!
+//! - Every access is an atomic load or store, so nothing that others write into them is undefined behaviour.
+//!   They are as untrusted as the file: whoever reads a number checks what it does with it.
+//! - Blocks below [`len`](Words::len) have written bytes behind them: a full disk is an error of
+//!   [`grow`](Words::grow), never a signal.
+
+#![expect(unsafe_code, reason = "atomic words in a mapping that processes share")]
+
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::FileExt;
+use std::sync::OnceLock;
+use std::sync::atomic::AtomicU64;
+
+use memmap2::{MmapOptions, MmapRaw};
+
+use super::fork::Watch;
+
+/// Words of a block: 4,096 bytes.
+pub(crate) const BLOCK_WORDS: usize = 512;
+const BLOCK_LEN: u64 = (BLOCK_WORDS * size_of::<AtomicU64>()) as u64;
+/// Blocks that there can be: 64 MiB.
+pub(crate) const BLOCKS_MAX: usize = 1 << 14;
+
+/// A block. Its words begin as zeros.
+pub(crate) type Block = [AtomicU64; BLOCK_WORDS];
+
+/// See the module.
+#[derive(Debug)]
+pub(crate) enum Words {
+    /// Of one process, on the heap.
+    Own(Box<[OnceLock<Box<Block>>]>),
+    /// Of all processes that map the file.
+    Shared {
+        // Dropped before the file is closed.
+        _watch: Watch,
+        file: File,
+        raw: MmapRaw,
+    },
+}
+
+impl Words {
+    /// Words of this process alone.
+    pub(crate) fn own() -> Words {
+        Words::Own((0..BLOCKS_MAX).map(|_| OnceLock::new()).collect())
+    }
+
+    /// Words in a file, which whoever truncates it takes away from under all processes.
+    pub(super) fn shared(file: File) -> io::Result<Words> {
+        let len = BLOCKS_MAX * BLOCK_WORDS * size_of::<AtomicU64>();
+        let raw = MmapOptions::new().len(len).no_reserve_swap().map_raw(&file)?;
+        Ok(Words::Shared { _watch: Watch::new(&file), file, raw })
+    }
+
+    /// Makes block `number`, and those before it, be there. Blocks that are there keep their content.
+    pub(crate) fn grow(&self, number: usize) -> io::Result<()> {
+        let Words::Shared { file, .. } = self else { return Ok(()) };
+        let wanted = (number as u64 + 1) * BLOCK_LEN;
+        // Written, not truncated to: so there is room on the disk for what is stored through the mapping.
+        let zeros = [0; BLOCK_WORDS * size_of::<AtomicU64>()];
+        let mut len = file.metadata()?.len() / BLOCK_LEN * BLOCK_LEN;
+        while len < wanted {
+            file.write_all_at(&zeros, len)?;
+            len += BLOCK_LEN;
+        }
+        Ok(())
+    }
+
+    /// Block `number`, which must have been grown to.
+    pub(crate) fn block(&self, number: usize) -> &Block {
+        match self {
+            Words::Own(blocks) => {
+                let new = || Box::new(std::array::from_fn(|_| AtomicU64::new(0)));
+                blocks[number].get_or_init(new)
+            }
+            Words::Shared { raw, .. } => {
+                assert!(number < BLOCKS_MAX, "block {number} is behind the mapping");
+                // SAFETY: the block is inside the mapping: the line above.
+                let first = unsafe { raw.as_mut_ptr().cast::<Block>().add(number) };
+                // SAFETY: mapped as long as `self` lives, aligned as mappings are, and nothing but atomic
+                // operations touches it in any process; there are bytes of the file behind it: the contract
+                // of `grow`.
+                unsafe { &*first }
+            }
+        }
+    }
+}
