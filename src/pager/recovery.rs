@@ -110,8 +110,8 @@ fn open_behind_door(
         if is_joining { join(&storage, &shared)? } else { recover(&storage, writable)? };
     let meta = adopted.meta;
     let (page_size, root) = (meta.page_size as usize, meta.root);
-    // After a clean close both meta pages name the root. The newer one may stand in the system's memory alone,
-    // if its sync failed or never ended: it is the one to be written over.
+    // After a clean close both meta pages name the root. The newer one may stand in the system's memory
+    // alone, if its sync failed or never ended: it is the one to be written over.
     let slot = if recovered.clean { 1 - adopted.slot } else { adopted.slot };
     if !is_joining {
         shared.begin(&meta.database_id, &head.unwrap_or(root), &root);

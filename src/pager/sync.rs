@@ -158,8 +158,8 @@ impl Pager {
         let shared = &self.base.shared;
         let root = match shared.capture() {
             Some(root) => root,
-            // So many leaders were killed one after another. None of their meta pages is in the page cache any
-            // more, and after a sync none is on the disk: what they have captured may go.
+            // So many leaders were killed one after another. None of their meta pages is in the page cache
+            // any more, and after a sync none is on the disk: what they have captured may go.
             None => {
                 self.sync(&shared.durable_root())?;
                 shared.forget_captures();

@@ -5,7 +5,8 @@
 //!   that a write which returned is complete; that no call is made twice after it failed (signals before
 //!   anything happened aside).
 //! - Writes go through the descriptor, never through the mapping: so a full disk is an error, not a signal.
-//! - Unsafe code stands in `map` (slices of the mapping), `sys` (system calls) and `fork`, nowhere else.
+//! - Unsafe code stands in `map` (slices of the mapping), `sys` (system calls), `fork` and `words` (atomic
+//!   words in the mapping of the lock file), nowhere else.
 
 mod file;
 mod fork;

@@ -59,6 +59,7 @@ const UNSAFE_FILES: &[&str] = &[
     "src/storage/map.rs",
     "src/storage/fork.rs",
     "src/storage/sys.rs",
+    "src/storage/words.rs",
     "src/pager/snapshot.rs",
     "src/options.rs",
     "src/database.rs",

@@ -2,23 +2,23 @@
 //! numbers in atomic words, which may lie in a file that several processes map.
 //!
 //! # Roots
-//! The *head* is set by who has the writer lock. What new readers get is the newer of two: the *durable* root,
-//! set by the leader of a sync, and the *soft* one, set with the writer lock by commits that do not wait for
-//! the disk. So each has one writer at a time, and whoever dies in between leaves it whole.
+//! The *head* is set by who has the writer lock. What new readers get is the newer of two: the *durable*
+//! root, set by the leader of a sync, and the *soft* one, set with the writer lock by commits that do not
+//! wait for the disk. So each has one writer at a time, and whoever dies in between leaves it whole.
 //!
 //! # Pins
 //! A reader loads the visible root, publishes its transaction in a slot, fences, and looks whether that root
 //! is still the visible one; if not, it starts again. A leader publishes what it captures in the same way: it
 //! loads the head, publishes it, fences, and looks again. A writer that is about to reuse pages reads the
-//! pinned roots in this order: captured, durable, head, soft, fence, slots. A leader whose sync has ended sets
-//! durable, then clears the captures.
+//! pinned roots in this order: captured, durable, head, soft, fence, slots. A leader whose sync has ended
+//! sets durable, then clears the captures.
 //!
 //! So every root that can be read after the scan was seen by it. *Readers*: a reader's root was visible when
 //! the reader looked again, which is after it published; if the scan saw the slot empty, the look came after
 //! the scan's fence, and what was visible then was in the scan or is younger. *Leaders*: the scan is made by
-//! who has the writer lock, so the head does not move from its scan to its own commit. A capture that the scan
-//! did not see was looked at again after the scan's fence, and found the head of the scan. The orders are
-//! those of `fence(SeqCst)`: the loads and stores themselves carry nothing.
+//! who has the writer lock, so the head does not move from its scan to its own commit. A capture that the
+//! scan did not see was looked at again after the scan's fence, and found the head of the scan. The orders
+//! are those of `fence(SeqCst)`: the loads and stores themselves carry nothing.
 //!
 //! A leader that died leaves its capture: its meta page may be on the disk. It stays until a later sync has
 //! completed.

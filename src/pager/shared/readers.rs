@@ -1,9 +1,10 @@
 //! The reader table: where a reader says which transaction it reads.
 //!
-//! A slot is a cache line, so that readers do not disturb each other; a *chunk* is a block of slots. A process
-//! owns chunks: it holds the kernel's lock on each, and gives slots of its own to its threads, without a system
-//! call. When it ends, however, the kernel lets go of the lock, and whoever wants the pages that its slots pin
-//! clears them. The table grows by chunks, to a million slots; its length is published before a slot is used.
+//! A slot is a cache line, so that readers do not disturb each other; a *chunk* is a block of slots. A
+//! process owns chunks: it holds the kernel's lock on each, and gives slots of its own to its threads,
+//! without a system call. When it ends, however, the kernel lets go of the lock, and whoever wants the pages
+//! that its slots pin clears them. The table grows by chunks, to a million slots; its length is published
+//! before a slot is used.
 
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
