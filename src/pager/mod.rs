@@ -30,12 +30,14 @@ mod writer;
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
+use std::time::{Duration, Instant};
 
 use parking_lot::{Mutex, RwLock};
 
 pub(crate) use commit::{Commit, Committed};
 pub(crate) use pages::{Pages, PagesMut};
 pub(crate) use recovery::{Recovered, format, open};
+pub(crate) use shared::Reading;
 pub(crate) use snapshot::{ReadSnapshot, Snapshot};
 pub(crate) use space::Placement;
 pub(crate) use txn::Txn;
@@ -44,7 +46,7 @@ pub(crate) use writer::WriterGuard;
 
 use crate::error::{Error, Result};
 use crate::options::{Advice, OpenOptions};
-use crate::page::header_pages;
+use crate::page::{TxnId, header_pages};
 use crate::storage::{Access, Storage, coarse_ms};
 use snapshot::{Base, View};
 use sync::{Heads, Leader};
@@ -131,7 +133,7 @@ impl Pager {
             self.len_checked_ms.store(now, Ordering::Relaxed);
             self.check_len()?;
         }
-        ReadSnapshot::begin(&self.base, |pages| self.view(pages))
+        ReadSnapshot::begin(&self.base, now, |pages| self.view(pages))
     }
 
     /// Begins a write transaction with the writer lock.
@@ -176,6 +178,18 @@ impl Pager {
     pub(crate) fn cut(&self) -> Result<()> {
         let mut writer = self.lock_writer()?;
         self.cut_file(&mut writer, &self.head())
+    }
+
+    /// Waits until a transaction after `after` is visible, or `limit` is over; which one is visible then.
+    pub(crate) fn wait_for(&self, after: TxnId, limit: Duration) -> Result<TxnId> {
+        self.check_process()?;
+        Ok(self.base.shared.wait_for(after, Instant::now().checked_add(limit)))
+    }
+
+    /// Who reads what, in all processes that live.
+    pub(crate) fn readers(&self) -> Result<Vec<Reading>> {
+        self.check_process()?;
+        self.base.shared.readers()
     }
 
     /// The durable transaction's number.
