@@ -24,17 +24,20 @@
 //! completed.
 
 mod cell;
+#[cfg(test)]
+mod model;
 mod readers;
+mod roots;
 #[cfg(test)]
 mod tests;
 
-use std::sync::atomic::{AtomicU64, Ordering, fence};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::error::{Error, Result};
 use crate::page::{ROOT_LEN, Root, TxnId};
-use crate::storage::{Block, Meeting};
-use cell::{Cell, cell_words};
+use crate::storage::{BLOCK_WORDS, Block, Meeting};
 use readers::Readers;
+use roots::{Roots, roots_words};
 
 pub(super) use readers::SlotIndex;
 
@@ -43,7 +46,6 @@ const MAGIC: u64 = u64::from_le_bytes(*b"FOLIOLCK");
 const VERSION: u64 = 1;
 
 const ROOT_WORDS: usize = ROOT_LEN / 8;
-type RootCell<'w> = Cell<'w, AtomicU64, ROOT_WORDS>;
 
 /// Where what is in the first block, by word. The rest of it is zeros. FORMAT.md, "The lock file".
 mod at {
@@ -61,12 +63,10 @@ mod at {
     pub(super) const UNFINISHED: usize = 12;
     pub(super) const WAITS: usize = 13;
     pub(super) const CAPTURED: std::ops::Range<usize> = 16..32;
-    pub(super) const HEAD: usize = 64;
-    pub(super) const SOFT: usize = 128;
-    pub(super) const DURABLE: usize = 192;
+    pub(super) const ROOTS: usize = 64;
 }
 
-const _: () = assert!(cell_words(ROOT_WORDS) <= 64);
+const _: () = assert!(at::ROOTS + roots_words(ROOT_WORDS) <= BLOCK_WORDS);
 
 /// See the module.
 #[derive(Debug)]
@@ -84,10 +84,6 @@ pub(super) struct Unfinished {
     pub(super) sync: bool,
 }
 
-/// Which root was the visible one: its place and version.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Stamp(u64, u64);
-
 impl Shared {
     pub(super) fn new(meeting: Meeting) -> Shared {
         Shared { meeting, readers: Readers::new() }
@@ -101,16 +97,16 @@ impl Shared {
         self.meeting.block(0)
     }
 
-    fn cell(&self, at: usize) -> RootCell<'_> {
-        Cell::new(&self.header()[at..])
+    #[inline]
+    fn roots(&self) -> Roots<'_, AtomicU64, ROOT_WORDS> {
+        let header = self.header();
+        Roots::new(&header[at::ROOTS..], &header[at::CAPTURED])
     }
 
     /// Everybody at `visible`, of which `durable` survives a loss of power. For who is alone behind the door.
     pub(super) fn begin(&self, database: &[u8; 16], visible: &Root, durable: &Root) {
         let header = self.header();
-        for (at, root) in [(at::HEAD, visible), (at::SOFT, visible), (at::DURABLE, durable)] {
-            self.cell(at).store(&words_of(root));
-        }
+        self.roots().begin(&words_of(visible), &words_of(durable));
         for (i, id) in id_words(database).into_iter().enumerate() {
             header[at::DATABASE + i].store(id, Ordering::Relaxed);
         }
@@ -231,35 +227,10 @@ impl Shared {
         self.header()[at].store(value, Ordering::Release);
     }
 
-    /// The visible root, and how to see whether it still is.
-    #[inline]
-    fn visible_stamped(&self) -> (Root, Stamp) {
-        let (soft, soft_version) = self.cell(at::SOFT).load();
-        let (durable, durable_version) = self.cell(at::DURABLE).load();
-        // The first word of a root is its transaction.
-        let newer = if soft[0] > durable[0] { &soft } else { &durable };
-        (root_of(newer), Stamp(soft_version, durable_version))
-    }
-
-    #[inline]
-    fn stamp(&self) -> Stamp {
-        Stamp(self.cell(at::SOFT).version(), self.cell(at::DURABLE).version())
-    }
-
     /// Claims a slot and pins the visible root with it.
     pub(super) fn begin_read(&self) -> Result<(Root, SlotIndex)> {
-        let (mut root, mut stamp) = self.visible_stamped();
-        let index = self.readers.claim(&self.meeting, root.txn)?;
-        loop {
-            // The slot is published before the visible root is looked at again; pairs with the fence in
-            // `pins`.
-            fence(Ordering::SeqCst);
-            if self.stamp() == stamp {
-                return Ok((root, index));
-            }
-            (root, stamp) = self.visible_stamped();
-            index.txn(&self.meeting).store(root.txn.0, Ordering::Relaxed);
-        }
+        let index = self.readers.claim(&self.meeting)?;
+        Ok((root_of(&self.roots().pin(index.txn(&self.meeting))), index))
     }
 
     /// Releases a slot: what was read through it is read by then.
@@ -275,73 +246,49 @@ impl Shared {
     /// The roots whose pages must not be overwritten: ascending, each once. For who has the writer lock, or
     /// only wants to know.
     pub(super) fn pins(&self) -> Vec<TxnId> {
-        let header = self.header();
-        let mut pins = Vec::with_capacity(32);
-        pins.extend(header[at::CAPTURED].iter().map(|captured| captured.load(Ordering::Acquire)));
-        let [durable, head, soft] = [at::DURABLE, at::HEAD, at::SOFT].map(|at| self.cell(at).load().0[0]);
-        // A soft root that is older than the durable one was visible once, and never will be again.
-        pins.extend([durable, head, soft.max(durable)]);
-        // The roots are read before the slots; pairs with the fences in `begin_read` and `capture`.
-        fence(Ordering::SeqCst);
-        Readers::scan(&self.meeting, &mut pins);
+        let mut pins = self.roots().pins(|| Readers::slots(&self.meeting));
         pins.sort_unstable();
         pins.dedup();
-        pins.retain(|pin| *pin != 0);
         pins.into_iter().map(TxnId).collect()
     }
 
     /// Captures the head: pins it, and says which it is. For the leader. `None` if so many leaders have died
     /// one after another that there is no room to remember what they have captured.
     pub(super) fn capture(&self) -> Option<Root> {
-        let captured = &self.header()[at::CAPTURED];
-        let room = captured.iter().find(|captured| captured.load(Ordering::Relaxed) == 0)?;
-        loop {
-            let head = self.head();
-            room.store(head.txn.0, Ordering::Relaxed);
-            // Published before the head is looked at again; pairs with the fence in `pins`.
-            fence(Ordering::SeqCst);
-            if self.head().txn == head.txn {
-                return Some(head);
-            }
-        }
+        self.roots().capture().map(|words| root_of(&words))
+    }
+
+    /// Nothing is captured any more: no meta page but the durable one can be on the disk, or be written.
+    pub(super) fn forget_captures(&self) {
+        self.roots().forget_captures();
     }
 
     /// The captured root is durable, for the leader whose sync has ended: readers see it, and nothing is
     /// captured any more.
     pub(super) fn set_durable(&self, root: &Root) {
-        self.cell(at::DURABLE).store(&words_of(root));
-        self.forget_captures();
-    }
-
-    /// Nothing is captured any more: no meta page but the durable one can be on the disk, or be written.
-    pub(super) fn forget_captures(&self) {
-        for captured in &self.header()[at::CAPTURED] {
-            captured.store(0, Ordering::Release);
-        }
+        self.roots().set_durable(&words_of(root));
     }
 
     /// The newest commit. For who has the writer lock.
     pub(super) fn set_head(&self, root: &Root) {
-        self.cell(at::HEAD).store(&words_of(root));
-        // Before the next scan looks for captures; pairs with the fence in `capture`.
-        fence(Ordering::SeqCst);
+        self.roots().set_head(&words_of(root));
     }
 
     /// Readers get this from now on, durable or not. For who has the writer lock.
     pub(super) fn set_soft(&self, root: &Root) {
-        self.cell(at::SOFT).store(&words_of(root));
+        self.roots().set_soft(&words_of(root));
     }
 
     pub(super) fn head(&self) -> Root {
-        root_of(&self.cell(at::HEAD).load().0)
+        root_of(&self.roots().head())
     }
 
     pub(super) fn visible(&self) -> Root {
-        self.visible_stamped().0
+        root_of(&self.roots().visible().0)
     }
 
     pub(super) fn durable_root(&self) -> Root {
-        root_of(&self.cell(at::DURABLE).load().0)
+        root_of(&self.roots().durable())
     }
 
     pub(super) fn durable(&self) -> TxnId {

@@ -11,6 +11,7 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use parking_lot::Mutex;
 
 use super::at;
+use super::roots::{CLAIMED, NOTHING};
 use crate::error::{Error, Result};
 use crate::page::TxnId;
 use crate::storage::{BLOCK_WORDS, BLOCKS_MAX, Meeting};
@@ -19,8 +20,6 @@ const SLOT_WORDS: usize = 8;
 const CHUNK_SLOTS: usize = BLOCK_WORDS / SLOT_WORDS;
 const CHUNKS_MAX: usize = BLOCKS_MAX - 1;
 
-/// What a slot says when nobody uses it. Transactions begin at 1.
-const NO_READER: u64 = 0;
 /// Where what is in a slot.
 const TXN: usize = 0;
 const PROCESS: usize = 1;
@@ -58,7 +57,7 @@ impl SlotIndex {
 
     /// Releases the slot: what was read through it is read by then.
     pub(super) fn release(&self, meeting: &Meeting) {
-        self.txn(meeting).store(NO_READER, Ordering::Release);
+        self.txn(meeting).store(NOTHING, Ordering::Release);
     }
 }
 
@@ -68,11 +67,11 @@ impl Readers {
         Readers { own, count: AtomicUsize::new(0), growing: Mutex::new(()) }
     }
 
-    /// Claims a slot for `txn`, near the one that this thread had last.
+    /// Claims a slot, near the one that this thread had last. It pins nothing yet.
     ///
     /// # Errors
     /// [`Error::Io`] where the table could not grow; [`Error::Full`] beyond a million readers.
-    pub(super) fn claim(&self, meeting: &Meeting, txn: TxnId) -> Result<SlotIndex> {
+    pub(super) fn claim(&self, meeting: &Meeting) -> Result<SlotIndex> {
         thread_local! {
             /// Threads begin to look at different places.
             static HINT: usize = {
@@ -90,9 +89,9 @@ impl Readers {
                 for i in 0..CHUNK_SLOTS {
                     let number = (hint + i) % CHUNK_SLOTS;
                     let word = &slot(meeting, chunk, number)[TXN];
-                    if word.load(Ordering::Relaxed) == NO_READER
+                    if word.load(Ordering::Relaxed) == NOTHING
                         && word
-                            .compare_exchange(NO_READER, txn.0, Ordering::Acquire, Ordering::Relaxed)
+                            .compare_exchange(NOTHING, CLAIMED, Ordering::Acquire, Ordering::Relaxed)
                             .is_ok()
                     {
                         return Ok(SlotIndex(chunk * CHUNK_SLOTS + number));
@@ -123,7 +122,7 @@ impl Readers {
         for number in 0..CHUNK_SLOTS {
             // The last owner may have died.
             let slot = slot(meeting, chunk, number);
-            slot[TXN].store(NO_READER, Ordering::Relaxed);
+            slot[TXN].store(NOTHING, Ordering::Relaxed);
             slot[PROCESS].store(u64::from(std::process::id()), Ordering::Relaxed);
         }
         // Published before any slot of the chunk is used, so that a scan looks there.
@@ -145,7 +144,7 @@ impl Readers {
         for chunk in 0..chunk_count(meeting) {
             let old = |number: &usize| {
                 let txn = slot(meeting, chunk, *number)[TXN].load(Ordering::Relaxed);
-                txn != NO_READER && txn < visible.0
+                txn != NOTHING && txn < visible.0
             };
             if self.owns(chunk) || !(0..CHUNK_SLOTS).any(|number| old(&number)) {
                 continue;
@@ -153,7 +152,7 @@ impl Readers {
             // Whoever claims it now, with the lock, clears it anyway.
             if meeting.claim_block(1 + chunk)? {
                 for number in 0..CHUNK_SLOTS {
-                    slot(meeting, chunk, number)[TXN].store(NO_READER, Ordering::Relaxed);
+                    slot(meeting, chunk, number)[TXN].store(NOTHING, Ordering::Relaxed);
                 }
                 meeting.release_block(1 + chunk);
             }
@@ -161,13 +160,9 @@ impl Readers {
         Ok(())
     }
 
-    /// What the slots say, of all processes.
-    pub(super) fn scan(meeting: &Meeting, pins: &mut Vec<u64>) {
-        for chunk in 0..chunk_count(meeting) {
-            for number in 0..CHUNK_SLOTS {
-                // Acquire: pairs with `release`: what the reader read was read before its pages are written.
-                pins.push(slot(meeting, chunk, number)[TXN].load(Ordering::Acquire));
-            }
-        }
+    /// Where all readers of all processes publish what they read: the chunks that there are when it is asked.
+    pub(super) fn slots(meeting: &Meeting) -> impl Iterator<Item = &AtomicU64> {
+        let slots = |chunk| meeting.block(1 + chunk).iter().step_by(SLOT_WORDS);
+        (0..chunk_count(meeting)).flat_map(slots)
     }
 }
