@@ -308,8 +308,15 @@ impl Pager {
             let lost = self.base.shared.durable() < self.newest();
             return if lost && !matches!(error, Error::ReadOnly) { Err(error) } else { Ok(()) };
         }
+        let _door = self.base.shared.meeting().door()?;
+        let result = self.close_behind_door();
+        // Snapshots may stay. Whoever closes after them is the last who can write.
+        self.base.shared.meeting().stop_writing();
+        result
+    }
+
+    fn close_behind_door(&self) -> Result<()> {
         let shared = &self.base.shared;
-        let _door = shared.meeting().door()?;
         if shared.meeting().others()? == Others::Writers {
             return self.sync_all();
         }

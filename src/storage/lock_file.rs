@@ -127,6 +127,13 @@ impl LockFile {
         })
     }
 
+    /// Is present from now on as one that cannot write. Behind the door, or two who go would each take the
+    /// other for one that stays.
+    pub(super) fn stop_writing(&self) {
+        // As in `leave`.
+        let _ = sys::lock_range(&self.data.file, RangeLock::None, self.presence + 1, 1, false);
+    }
+
     /// Takes the door again.
     pub(super) fn door(&self) -> Result<Door<'_>> {
         fs2::FileExt::lock_exclusive(&self.file).map_err(|error| self.error("flock", error))?;

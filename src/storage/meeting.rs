@@ -69,6 +69,13 @@ impl Meeting {
         self.lock_file.as_ref().map_or(Ok(Others::Nobody), LockFile::others)
     }
 
+    /// Counts from now on as one that cannot write. Behind the door.
+    pub(crate) fn stop_writing(&self) {
+        if let Some(lock_file) = &self.lock_file {
+            lock_file.stop_writing();
+        }
+    }
+
     /// Waits for the door: nobody else comes or goes while it is held.
     pub(crate) fn door(&self) -> Result<Option<Door<'_>>> {
         self.lock_file.as_ref().map(LockFile::door).transpose()

@@ -6,9 +6,9 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::Command;
 
-use folio::{Database, Error};
+use folio::{Database, Error, Recovery};
 
-use super::{check_values, insert, place};
+use super::{check_values, insert, lock_file, place};
 use crate::files::{
     assert_passed, child_path, create, open, open_read_only, open_with, run_child, say_untested, start_child,
 };
@@ -162,23 +162,78 @@ fn a_page_size_that_is_none_is_an_option_error() {
 }
 
 #[test]
-fn a_second_open_is_locked_out_in_this_process_and_in_another() {
+fn a_second_open_joins_in_this_process_and_in_another() {
     let (_folder, path) = place();
-    let db = create(&path).unwrap();
-    refuses(&path, |error| matches!(error, Error::Locked { path: named } if *named == path));
     let link = path.with_extension("link");
     std::os::unix::fs::symlink(&path, &link).unwrap();
-    refuses(&link, |error| matches!(error, Error::Locked { .. }));
-    run_child(":", "mapping::refusals::child_is_locked_out", &path);
+    let db = create(&path).unwrap();
+    insert(&db, 0..10, 3000).unwrap();
+    for (number, name) in [&path, &link].into_iter().enumerate() {
+        let second = open(name).unwrap();
+        check_values(&second.begin_read().unwrap(), 0..10, 3000);
+        // One writer at a time, whoever asks.
+        let tx = db.begin_write().unwrap();
+        assert!(matches!(second.try_begin_write(), Err(Error::WriterBusy)));
+        drop(tx);
+        let keys = 10 + 10 * number as u64..20 + 10 * number as u64;
+        insert(&second, keys.clone(), 3000).unwrap();
+        check_values(&db.begin_read().unwrap(), keys, 3000);
+        run_child(":", "mapping::refusals::child_joins", name);
+        check_values(&db.begin_read().unwrap(), 100..110, 3000);
+        insert(&db, 100..110, 2000).unwrap();
+        assert!(second.check().unwrap().is_ok());
+        assert!(fs::symlink_metadata(lock_file(&link)).is_err(), "the lock file is beside the file itself");
+    }
     db.close().unwrap();
-    open(&path).unwrap();
+    let db = open(&path).unwrap();
+    assert_eq!(db.stats().unwrap().recovery, Recovery::Clean);
+    check_values(&db.begin_read().unwrap(), 0..30, 3000);
 }
 
 #[test]
-#[ignore = "the child of a_second_open_is_locked_out_in_this_process_and_in_another"]
-fn child_is_locked_out() {
+#[ignore = "a child of a_second_open_joins_in_this_process_and_in_another"]
+fn child_joins() {
     let Some(path) = child_path() else { return };
-    refuses(&path, |error| matches!(error, Error::Locked { path: named } if *named == path));
+    let reader = open_read_only(&path).unwrap();
+    assert_eq!(reader.stats().unwrap().recovery, Recovery::Joined);
+    drop(reader);
+    let db = open(&path).unwrap();
+    assert_eq!(db.stats().unwrap().recovery, Recovery::Joined);
+    check_values(&db.begin_read().unwrap(), 0..10, 3000);
+    insert(&db, 100..110, 3000).unwrap();
+}
+
+/// With a lock file of its own, whoever came would not see what the others read.
+#[test]
+fn who_would_have_another_lock_file_is_refused() {
+    let (folder, path) = place();
+    let db = create(&path).unwrap();
+    insert(&db, 0..10, 3000).unwrap();
+    let elsewhere = folder.path().canonicalize().unwrap().join("elsewhere");
+    fs::create_dir(&elsewhere).unwrap();
+    let second_name = elsewhere.join("db.folio");
+    fs::hard_link(&path, &second_name).unwrap();
+    run_child(":", "mapping::refusals::child_finds_another_lock_file", &second_name);
+    fs::remove_file(lock_file(&path)).unwrap();
+    run_child(":", "mapping::refusals::child_finds_another_lock_file", &path);
+    // Nobody who was in is worse off.
+    insert(&db, 10..20, 3000).unwrap();
+    check_values(&db.begin_read().unwrap(), 0..20, 3000);
+    db.close().unwrap();
+    // And when they are gone, it is any name's turn.
+    for name in [&second_name, &path] {
+        let db = open(name).unwrap();
+        assert_eq!(db.stats().unwrap().recovery, Recovery::Clean);
+        check_values(&db.begin_read().unwrap(), 0..20, 3000);
+    }
+}
+
+#[test]
+#[ignore = "a child of who_would_have_another_lock_file_is_refused"]
+fn child_finds_another_lock_file() {
+    let Some(path) = child_path() else { return };
+    let lock = lock_file(&path);
+    refuses(&path, |error| matches!(error, Error::LockFileReplaced { path: named } if *named == lock));
 }
 
 #[test]
@@ -186,7 +241,6 @@ fn readers_share_the_file_and_change_nothing() {
     let (_folder, path) = place();
     let bytes = sound(&path);
     let (first, second) = (open_read_only(&path).unwrap(), open_read_only(&path).unwrap());
-    assert!(matches!(open(&path), Err(Error::Locked { .. })));
     for db in [&first, &second] {
         check_values(&db.begin_read().unwrap(), 0..200, 3000);
         assert!(matches!(db.begin_write(), Err(Error::ReadOnly)));
@@ -195,10 +249,33 @@ fn readers_share_the_file_and_change_nothing() {
         assert!(db.check().unwrap().is_ok());
         assert_eq!(db.stats().unwrap().pages, second.stats().unwrap().pages);
     }
+    assert!(fs::read(&path).unwrap() == bytes, "they changed nothing");
+    // They keep no writer out, and see what it commits, but for the snapshots that they have.
+    let before = first.begin_read().unwrap();
+    run_child(":", "mapping::refusals::child_writes_beside_readers", &path);
+    check_values(&before, 0..200, 3000);
+    for db in [&first, &second] {
+        check_values(&db.begin_read().unwrap(), 0..200, 2000);
+        assert!(matches!(db.begin_write(), Err(Error::ReadOnly)));
+    }
+    drop(before);
+    let bytes = fs::read(&path).unwrap();
     first.close().unwrap();
     drop(second);
     assert!(fs::read(&path).unwrap() == bytes, "they changed nothing");
-    open(&path).unwrap();
+    assert_eq!(open(&path).unwrap().stats().unwrap().recovery, Recovery::Clean);
+}
+
+#[test]
+#[ignore = "the child of readers_share_the_file_and_change_nothing"]
+fn child_writes_beside_readers() {
+    let Some(path) = child_path() else { return };
+    let db = open(&path).unwrap();
+    for len in [1000, 2000] {
+        insert(&db, 0..200, len).unwrap();
+        db.sync().unwrap();
+    }
+    db.close().unwrap();
 }
 
 /// A user who may do everything is not told what is forbidden: so a child does it, as one who may not.
@@ -210,6 +287,8 @@ fn what_is_forbidden_keeps_its_errno() {
     let unreadable = path.with_extension("unreadable");
     fs::copy(&path, &unreadable).unwrap();
     fs::set_permissions(&path, fs::Permissions::from_mode(0o444)).unwrap();
+    // Who only reads the file says so in the lock file.
+    fs::set_permissions(lock_file(&path), fs::Permissions::from_mode(0o666)).unwrap();
     fs::set_permissions(&unreadable, fs::Permissions::from_mode(0o000)).unwrap();
     // Another user may not reach the place where this program was built.
     let exe = path.with_extension("exe");
