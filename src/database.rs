@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::error::{Error, Result};
-use crate::inspect::{self, CheckReport, CompactReport, Progress, Recovery, Stats};
+use crate::inspect::{self, CheckReport, CompactReport, Progress, Reader, Recovery, Stats};
 use crate::instance::Instance;
 use crate::options::OpenOptions;
 use crate::page::{TxnId, is_page_size};
@@ -246,12 +246,56 @@ impl Database {
         self.pager().sync_to(TxnId(txn))
     }
 
+    /// Waits until a commit after transaction `after` is visible, made in this process or in another, but no
+    /// longer than `limit`. The number of the newest visible transaction: it is not greater than `after` if
+    /// the time is over.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// # use folio::{Database, Table};
+    /// # const WORDS: Table<&str, u64> = Table::new("words");
+    /// # let db = Database::in_memory()?;
+    ///
+    /// let seen = db.begin_read()?.txn();
+    /// let writer = std::thread::spawn({
+    ///     let db = db.clone();
+    ///     move || db.write(|tx| tx.open(WORDS)?.insert("folio", 1))
+    /// });
+    /// while db.wait_for_commit(seen, Duration::from_secs(1))? == seen {}
+    /// assert_eq!(db.begin_read()?.open(WORDS)?.get("folio")?, Some(1));
+    /// # writer.join().unwrap()?;
+    /// # Ok::<(), folio::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`Error::Forked`].
+    pub fn wait_for_commit(&self, after: u64, limit: Duration) -> Result<u64> {
+        Ok(self.pager().wait_for(TxnId(after), limit)?.0)
+    }
+
     /// What the database consists of. O(pages).
     ///
     /// # Errors
     /// [`Error::Corrupted`]: [`check`](Self::check) says more. [`Error::Io`].
     pub fn stats(&self) -> Result<Stats> {
         inspect::stats(self.pager(), self.begin_read()?.snapshot())
+    }
+
+    /// Everybody who has a read transaction open, in this process and in others, the oldest first: who keeps
+    /// the file from reusing its pages? O(reader slots + extents of free space).
+    ///
+    /// ```
+    /// # let db = folio::Database::in_memory()?;
+    /// let tx = db.begin_read()?;
+    /// let readers = db.readers()?;
+    /// assert_eq!((readers.len(), readers[0].txn), (1, tx.txn()));
+    /// # Ok::<(), folio::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`Error::Io`]; [`Error::Corrupted`]; [`Error::Forked`].
+    pub fn readers(&self) -> Result<Vec<Reader>> {
+        inspect::readers(self.pager())
     }
 
     /// Checks the whole file as readers see it: every page is in use once, free or pending, and every page,

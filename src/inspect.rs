@@ -2,12 +2,14 @@
 
 use std::fmt;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use crate::btree::{self, Census, Depth, TreeCensus};
 use crate::catalog;
 use crate::error::{Error, Result};
 use crate::page::TableRecord;
-use crate::pager::{Pager, Pages, ReadSnapshot};
+use crate::pager::{Pager, Pages, ReadSnapshot, Reading};
+use crate::storage::coarse_ms;
 
 /// How far some long work has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -193,6 +195,41 @@ pub struct CompactReport {
     pub pages_moved: u64,
     /// Transactions that it took.
     pub steps: u64,
+}
+
+/// A read transaction that lives, in this process or another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Reader {
+    /// The number of its process, as that knows itself: seen from another container it may be another's.
+    pub pid: u32,
+    /// For how long it has been reading, good to about ten milliseconds.
+    pub age: Duration,
+    /// The transaction whose snapshot it reads.
+    pub txn: u64,
+    /// How many transactions have become visible since, or were begun and ended without a commit.
+    pub behind: u64,
+    /// Bytes that were freed since and that its snapshot still needs. Other readers may need them as well.
+    pub pinned_bytes: u64,
+}
+
+/// Who reads, the oldest first. O(reader slots + extents of free space).
+pub(crate) fn readers(pager: &Pager) -> Result<Vec<Reader>> {
+    // Before the snapshot is taken, which is one too.
+    let list = pager.readers()?;
+    let snapshot = pager.begin_read()?;
+    let (survey, now) = (snapshot.survey()?, coarse_ms());
+    let visible = snapshot.pages().root().txn;
+    let reader = |reading: Reading| Reader {
+        pid: reading.process,
+        age: Duration::from_millis(now.saturating_sub(reading.since_ms)),
+        txn: reading.txn.0,
+        behind: visible.0.saturating_sub(reading.txn.0),
+        pinned_bytes: survey.needed_by(reading.txn) * pager.page_size() as u64,
+    };
+    let mut readers: Vec<Reader> = list.into_iter().map(reader).collect();
+    readers.sort_by_key(|reader| (reader.txn, std::cmp::Reverse(reader.age)));
+    Ok(readers)
 }
 
 /// Counts everything in a snapshot. O(pages).

@@ -90,7 +90,7 @@ pub mod types;
 
 pub use database::Database;
 pub use error::{Error, Result};
-pub use inspect::{CheckReport, CompactReport, Fault, Progress, Recovery, Stats, TableStats};
+pub use inspect::{CheckReport, CompactReport, Fault, Progress, Reader, Recovery, Stats, TableStats};
 pub use options::{Advice, Durability, OpenOptions};
 pub use range::{Entry, Range};
 pub use raw::{RawBounds, RawEntry, RawRange, RawTable, RawTableMut};

@@ -14,6 +14,8 @@ mod commit;
 mod extents;
 mod free_log;
 mod head;
+#[cfg(test)]
+mod openers;
 mod pages;
 mod recovery;
 mod shared;
@@ -30,12 +32,14 @@ mod writer;
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
+use std::time::{Duration, Instant};
 
 use parking_lot::{Mutex, RwLock};
 
 pub(crate) use commit::{Commit, Committed};
 pub(crate) use pages::{Pages, PagesMut};
 pub(crate) use recovery::{Recovered, format, open};
+pub(crate) use shared::Reading;
 pub(crate) use snapshot::{ReadSnapshot, Snapshot};
 pub(crate) use space::Placement;
 pub(crate) use txn::Txn;
@@ -44,7 +48,7 @@ pub(crate) use writer::WriterGuard;
 
 use crate::error::{Error, Result};
 use crate::options::{Advice, OpenOptions};
-use crate::page::header_pages;
+use crate::page::{TxnId, header_pages};
 use crate::storage::{Access, Storage, coarse_ms};
 use snapshot::{Base, View};
 use sync::{Heads, Leader};
@@ -131,7 +135,7 @@ impl Pager {
             self.len_checked_ms.store(now, Ordering::Relaxed);
             self.check_len()?;
         }
-        ReadSnapshot::begin(&self.base, |pages| self.view(pages))
+        ReadSnapshot::begin(&self.base, now, |pages| self.view(pages))
     }
 
     /// Begins a write transaction with the writer lock.
@@ -175,7 +179,21 @@ impl Pager {
     /// Gives the end of the file that is free back to the file system, if no snapshot can look there.
     pub(crate) fn cut(&self) -> Result<()> {
         let mut writer = self.lock_writer()?;
+        // Another process may have committed since, and use what was behind the end.
+        self.catch_up(&mut writer)?;
         self.cut_file(&mut writer, &self.head())
+    }
+
+    /// Waits until a transaction after `after` is visible, or `limit` is over; which one is visible then.
+    pub(crate) fn wait_for(&self, after: TxnId, limit: Duration) -> Result<TxnId> {
+        self.check_process()?;
+        Ok(self.base.shared.wait_for(after, Instant::now().checked_add(limit)))
+    }
+
+    /// Who reads what, in all processes that live.
+    pub(crate) fn readers(&self) -> Result<Vec<Reading>> {
+        self.check_process()?;
+        self.base.shared.readers()
     }
 
     /// The durable transaction's number.

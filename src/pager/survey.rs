@@ -4,7 +4,7 @@ use super::Pager;
 use super::free_log::{FreeLog, replay};
 use super::snapshot::ReadSnapshot;
 use crate::error::Result;
-use crate::page::{Extent, META_AT, META_LEN, Meta, PageId, page_at};
+use crate::page::{Extent, META_AT, META_LEN, Meta, PageId, TxnId, page_at};
 
 /// What the free-space log of a snapshot says.
 #[derive(Debug, Clone)]
@@ -13,6 +13,14 @@ pub(crate) struct SpaceSurvey {
     pub(crate) log_pages: Vec<PageId>,
     /// Free and pending extents, ascending.
     pub(crate) extents: Vec<Extent>,
+}
+
+impl SpaceSurvey {
+    /// Pages that were freed since snapshot `txn` and that it still needs.
+    pub(crate) fn needed_by(&self, txn: TxnId) -> u64 {
+        let needed = |extent: &&Extent| extent.birth <= txn && txn < extent.death;
+        self.extents.iter().filter(needed).map(|extent| extent.len).sum()
+    }
 }
 
 impl ReadSnapshot {
@@ -35,9 +43,12 @@ impl ReadSnapshot {
 impl Pager {
     /// What is wrong with the meta pages as they are in the file now. Nobody writes them meanwhile.
     pub(crate) fn header_faults(&self) -> Result<Vec<(u64, String)>> {
-        let _leader = self.leader.lock();
+        let _turn = self.wait_for_turn()?;
+        let shared = &self.base.shared;
+        // A leader that was killed may have left anything there. The next one writes over it.
+        let left = shared.unfinished().meta.then(|| META_AT[1 - shared.meta().1]);
         let mut faults = Vec::new();
-        for at in META_AT {
+        for at in META_AT.into_iter().filter(|at| Some(*at) != left) {
             let page = page_at(at, self.base.page_size);
             let mut bytes = vec![0; META_LEN];
             self.base.storage.read_exact_at(&mut bytes, at)?;

@@ -30,7 +30,7 @@ pub(super) struct Leader {
 }
 
 /// The leader's lock, held: among the threads of this process, and among processes.
-struct Turn<'p> {
+pub(super) struct Turn<'p> {
     // Let go of first, or the next thread would find it held by its own process.
     _among_processes: Held<'p>,
     leader: MutexGuard<'p, Leader>,
@@ -180,7 +180,7 @@ impl Pager {
     }
 
     /// Waits for the leader's lock.
-    fn wait_for_turn(&self) -> Result<Turn<'_>> {
+    pub(super) fn wait_for_turn(&self) -> Result<Turn<'_>> {
         let leader = self.leader.lock();
         Ok(Turn { _among_processes: self.base.shared.meeting().leader()?, leader, cut_short: false })
     }
@@ -213,7 +213,6 @@ impl Pager {
                 self.end_writing(error);
             })?;
             shared.set_base_sums([Meta::sum_of(&bytes), 0]);
-            shared.set_unfinished(Unfinished { meta: false, ..unfinished });
         }
         Ok(())
     }
@@ -333,6 +332,9 @@ impl Pager {
             self.cut_behind(&mut writer, &head)?;
         }
         let mut turn = self.lead()?;
+        // Before there is a meta page that says so: if this process is killed, others may go on with these
+        // words (where somebody only reads), and use numbers that this meta page does not cover.
+        shared.set_ceiling(shared.next_id());
         let meta = Meta {
             ceiling: shared.next_id(),
             record: CommitRecord::default(),
@@ -340,13 +342,12 @@ impl Pager {
             boot_id: self.boot_id,
             ..turn.leader.meta.clone()
         };
-        self.write_meta(&mut turn, meta).inspect_err(|error| self.end_writing(error))?;
-        shared.set_ceiling(shared.next_id());
-        Ok(())
+        self.write_meta(&mut turn, meta).inspect_err(|error| self.end_writing(error))
     }
 
     fn is_clean(&self) -> Result<bool> {
-        Ok(self.lead()?.leader.meta.clean)
+        let turn = self.lead()?;
+        Ok(turn.leader.meta.clean && self.base.shared.unfinished() == Unfinished::default())
     }
 }
 

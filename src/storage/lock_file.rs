@@ -162,6 +162,11 @@ impl LockFile {
         sys::lock_range(&self.file, RangeLock::Exclusive, LOCKS + number, 1, wait)
     }
 
+    /// Whether another process has the lock with that number.
+    pub(super) fn is_locked(&self, number: u64) -> io::Result<bool> {
+        sys::is_range_locked(&self.file, RangeLock::Exclusive, LOCKS + number, 1)
+    }
+
     pub(super) fn unlock(&self, number: u64) {
         // It cannot fail; if it did, closing the file would do the same.
         let _ = sys::lock_range(&self.file, RangeLock::None, LOCKS + number, 1, false);

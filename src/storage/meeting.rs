@@ -2,8 +2,11 @@
 //! ends. Who has a file that nobody else can open meets nobody: the same words, and no locks.
 
 use std::io;
+use std::sync::atomic::AtomicU64;
+use std::time::Duration;
 
 use super::lock_file::{Door, LockFile, Others};
+use super::sys;
 use super::words::{Block, Words};
 use crate::error::{Error, Result};
 
@@ -119,10 +122,27 @@ impl Meeting {
         lock_file.lock(BLOCKS + number as u64, false).map_err(|error| self.error("fcntl", error))
     }
 
+    /// Whether another process has block `number`.
+    pub(crate) fn is_block_claimed(&self, number: usize) -> Result<bool> {
+        let Some(lock_file) = &self.lock_file else { return Ok(false) };
+        lock_file.is_locked(BLOCKS + number as u64).map_err(|error| self.error("fcntl", error))
+    }
+
     pub(crate) fn release_block(&self, number: usize) {
         if let Some(lock_file) = &self.lock_file {
             lock_file.unlock(BLOCKS + number as u64);
         }
+    }
+
+    /// Waits until somebody [wakes](Self::wake) those who wait for `word`, or `limit` is over; not at all if
+    /// the word's low half is not `expected`. May return for no reason.
+    pub(crate) fn wait(&self, word: &AtomicU64, expected: u32, limit: Duration) {
+        sys::wait(word, expected, limit);
+    }
+
+    /// Wakes all who wait for `word`, in all processes.
+    pub(crate) fn wake(&self, word: &AtomicU64) {
+        sys::wake(word);
     }
 
     fn error(&self, call: &'static str, source: io::Error) -> Error {

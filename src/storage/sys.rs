@@ -9,6 +9,8 @@ use std::fs::File;
 use std::io::{self, IoSlice};
 use std::os::fd::AsRawFd;
 use std::path::Path;
+use std::sync::atomic::AtomicU64;
+use std::time::Duration;
 
 /// The most slices that one `pwritev` takes: `IOV_MAX` of Linux and of macOS.
 pub(super) const IOV_MAX: usize = 1024;
@@ -33,6 +35,46 @@ pub(super) fn coarse_ms() -> u64 {
     let (seconds, nanoseconds) = (u64::try_from(now.tv_sec), u64::try_from(now.tv_nsec));
     seconds.unwrap_or(0) * 1000 + nanoseconds.unwrap_or(0) / 1_000_000
 }
+
+/// Waits until somebody calls [`wake`] for the same word, in whatever process, or `limit` is over; not at all
+/// if the word's low half is not `expected`. May return for no reason.
+///
+/// The word must be in a mapping of a file or in memory of this process: `futex(2)`.
+#[cfg(target_os = "linux")]
+pub(super) fn wait(word: &AtomicU64, expected: u32, limit: Duration) {
+    let limit = libc::timespec {
+        tv_sec: libc::time_t::try_from(limit.as_secs()).unwrap_or(libc::time_t::MAX),
+        tv_nsec: libc::c_long::from(limit.subsec_nanos().cast_signed()),
+    };
+    let half = low_half(word);
+    // SAFETY: the word and the time live in this frame or the caller's, and the call writes neither.
+    unsafe { libc::syscall(libc::SYS_futex, half, libc::FUTEX_WAIT, expected, &raw const limit) };
+}
+
+/// Wakes all who [`wait`] for the word.
+#[cfg(target_os = "linux")]
+pub(super) fn wake(word: &AtomicU64) {
+    let half = low_half(word);
+    // SAFETY: the call uses the address alone.
+    unsafe { libc::syscall(libc::SYS_futex, half, libc::FUTEX_WAKE, i32::MAX) };
+}
+
+#[cfg(target_os = "linux")]
+fn low_half(word: &AtomicU64) -> *const u32 {
+    let first = word.as_ptr().cast::<u32>().cast_const();
+    // Inside the word, either way.
+    if cfg!(target_endian = "little") { first } else { first.wrapping_add(1) }
+}
+
+/// Where the system has no such call: looks again soon.
+#[cfg(not(target_os = "linux"))]
+pub(super) fn wait(_: &AtomicU64, _: u32, limit: Duration) {
+    std::thread::sleep(limit.min(Duration::from_millis(1)));
+}
+
+/// As above.
+#[cfg(not(target_os = "linux"))]
+pub(super) fn wake(_: &AtomicU64) {}
 
 /// The largest file this process may make (`RLIMIT_FSIZE`), in bytes.
 pub(super) fn file_size_limit() -> u64 {

@@ -31,7 +31,8 @@ mod roots;
 #[cfg(test)]
 mod tests;
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering, fence};
+use std::time::{Duration, Instant};
 
 use crate::error::{Error, Result};
 use crate::page::{ROOT_LEN, Root, TxnId};
@@ -39,11 +40,16 @@ use crate::storage::{BLOCK_WORDS, Block, Meeting};
 use readers::Readers;
 use roots::{Roots, roots_words};
 
+pub(crate) use readers::Reading;
 pub(super) use readers::SlotIndex;
 
 /// `FOLIOLCK`, read as a number of the machine.
 const MAGIC: u64 = u64::from_le_bytes(*b"FOLIOLCK");
 const VERSION: u64 = 1;
+
+/// Who waits for a commit looks again after so long, in case a process was killed between showing a commit
+/// and waking those who wait for it.
+const NAP: Duration = Duration::from_millis(100);
 
 const ROOT_WORDS: usize = ROOT_LEN / 8;
 
@@ -62,6 +68,8 @@ mod at {
     pub(super) const CHUNKS: usize = 11;
     pub(super) const UNFINISHED: usize = 12;
     pub(super) const WAITS: usize = 13;
+    pub(super) const SHOWN: usize = 14;
+    pub(super) const SLEEPERS: usize = 15;
     pub(super) const CAPTURED: std::ops::Range<usize> = 16..32;
     pub(super) const ROOTS: usize = 64;
 }
@@ -228,14 +236,19 @@ impl Shared {
     }
 
     /// Claims a slot and pins the visible root with it.
-    pub(super) fn begin_read(&self) -> Result<(Root, SlotIndex)> {
-        let index = self.readers.claim(&self.meeting)?;
+    pub(super) fn begin_read(&self, now: u64) -> Result<(Root, SlotIndex)> {
+        let index = self.readers.claim(&self.meeting, now)?;
         Ok((root_of(&self.roots().pin(index.txn(&self.meeting))), index))
     }
 
     /// Releases a slot: what was read through it is read by then.
     pub(super) fn end_read(&self, index: &SlotIndex) {
         index.release(&self.meeting);
+    }
+
+    /// Who reads what, in all processes that live.
+    pub(super) fn readers(&self) -> Result<Vec<Reading>> {
+        self.readers.list(&self.meeting)
     }
 
     /// Clears the slots of readers whose processes have ended.
@@ -267,6 +280,7 @@ impl Shared {
     /// captured any more.
     pub(super) fn set_durable(&self, root: &Root) {
         self.roots().set_durable(&words_of(root));
+        self.wake();
     }
 
     /// The newest commit. For who has the writer lock.
@@ -277,6 +291,38 @@ impl Shared {
     /// Readers get this from now on, durable or not. For who has the writer lock.
     pub(super) fn set_soft(&self, root: &Root) {
         self.roots().set_soft(&words_of(root));
+        self.wake();
+    }
+
+    /// Wakes those who wait for a new visible root.
+    fn wake(&self) {
+        let header = self.header();
+        header[at::SHOWN].fetch_add(1, Ordering::Release);
+        // The new root can be seen before it is asked who sleeps; pairs with the fence in `wait_for`.
+        fence(Ordering::SeqCst);
+        // One that was killed in its sleep counts as well, and costs each commit a call.
+        if header[at::SLEEPERS].load(Ordering::Relaxed) != 0 {
+            self.meeting.wake(&header[at::SHOWN]);
+        }
+    }
+
+    /// Waits until a transaction after `after` is visible, or the time is over; which one is visible then.
+    pub(super) fn wait_for(&self, after: TxnId, until: Option<Instant>) -> TxnId {
+        let header = self.header();
+        loop {
+            let shown = header[at::SHOWN].load(Ordering::Acquire);
+            let visible = self.visible().txn;
+            let left = until.map_or(NAP, |until| until.saturating_duration_since(Instant::now()));
+            if visible > after || left.is_zero() {
+                return visible;
+            }
+            header[at::SLEEPERS].fetch_add(1, Ordering::Relaxed);
+            // Whoever shows something new from here on finds the sleeper, or this finds `SHOWN` changed.
+            fence(Ordering::SeqCst);
+            let low = u32::try_from(shown & u64::from(u32::MAX)).expect("the low half");
+            self.meeting.wait(&header[at::SHOWN], low, left.min(NAP));
+            header[at::SLEEPERS].fetch_sub(1, Ordering::Relaxed);
+        }
     }
 
     pub(super) fn head(&self) -> Root {

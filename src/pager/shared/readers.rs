@@ -23,6 +23,17 @@ const CHUNKS_MAX: usize = BLOCKS_MAX - 1;
 /// Where what is in a slot.
 const TXN: usize = 0;
 const PROCESS: usize = 1;
+const SINCE: usize = 2;
+
+/// Somebody who reads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Reading {
+    /// As its process knows itself: in another container it may be another's here.
+    pub(crate) process: u32,
+    pub(crate) txn: TxnId,
+    /// When it began, by the coarse clock that all processes share.
+    pub(crate) since_ms: u64,
+}
 
 /// The slots of this process.
 #[derive(Debug)]
@@ -67,11 +78,12 @@ impl Readers {
         Readers { own, count: AtomicUsize::new(0), growing: Mutex::new(()) }
     }
 
-    /// Claims a slot, near the one that this thread had last. It pins nothing yet.
+    /// Claims a slot, near the one that this thread had last. It pins nothing yet. `now` is for whoever asks
+    /// how old it is.
     ///
     /// # Errors
     /// [`Error::Io`] where the table could not grow; [`Error::Full`] beyond a million readers.
-    pub(super) fn claim(&self, meeting: &Meeting) -> Result<SlotIndex> {
+    pub(super) fn claim(&self, meeting: &Meeting, now: u64) -> Result<SlotIndex> {
         thread_local! {
             /// Threads begin to look at different places.
             static HINT: usize = {
@@ -88,12 +100,14 @@ impl Readers {
                 let chunk = chunk.load(Ordering::Relaxed);
                 for i in 0..CHUNK_SLOTS {
                     let number = (hint + i) % CHUNK_SLOTS;
-                    let word = &slot(meeting, chunk, number)[TXN];
+                    let slot = slot(meeting, chunk, number);
+                    let word = &slot[TXN];
                     if word.load(Ordering::Relaxed) == NOTHING
                         && word
                             .compare_exchange(NOTHING, CLAIMED, Ordering::Acquire, Ordering::Relaxed)
                             .is_ok()
                     {
+                        slot[SINCE].store(now, Ordering::Relaxed);
                         return Ok(SlotIndex(chunk * CHUNK_SLOTS + number));
                     }
                 }
@@ -158,6 +172,25 @@ impl Readers {
             }
         }
         Ok(())
+    }
+
+    /// Who reads what, in all processes that live.
+    pub(super) fn list(&self, meeting: &Meeting) -> Result<Vec<Reading>> {
+        let mut list = Vec::new();
+        for chunk in 0..chunk_count(meeting) {
+            if !self.owns(chunk) && !meeting.is_block_claimed(1 + chunk)? {
+                continue;
+            }
+            for number in 0..CHUNK_SLOTS {
+                let slot = slot(meeting, chunk, number);
+                let [txn, process, since_ms] = [TXN, PROCESS, SINCE].map(|i| slot[i].load(Ordering::Acquire));
+                if txn != NOTHING && txn != CLAIMED {
+                    let process = u32::try_from(process).unwrap_or(0);
+                    list.push(Reading { process, txn: TxnId(txn), since_ms });
+                }
+            }
+        }
+        Ok(list)
     }
 
     /// Where all readers of all processes publish what they read: the chunks that there are when it is asked.

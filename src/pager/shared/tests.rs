@@ -20,14 +20,14 @@ fn readers(shared: &Shared) -> usize {
 #[test]
 fn a_reader_pins_its_root_until_it_ends() {
     let shared = shared();
-    let (first, slot) = shared.begin_read().unwrap();
+    let (first, slot) = shared.begin_read(0).unwrap();
     assert_eq!(first, root(1));
     for txn in 2..5 {
         shared.set_head(&root(txn));
         shared.set_soft(&root(txn));
         shared.set_durable(&root(txn));
     }
-    let (second, other) = shared.begin_read().unwrap();
+    let (second, other) = shared.begin_read(0).unwrap();
     assert_eq!(second, root(4));
     assert_eq!(shared.pins(), [1, 4].map(TxnId));
     shared.end_read(&slot);
@@ -71,7 +71,7 @@ fn captured_roots_stay_pinned_until_a_sync_has_completed() {
 #[test]
 fn five_thousand_readers_need_no_option() {
     let shared = shared();
-    let slots: Vec<_> = (0..5_000).map(|_| shared.begin_read().unwrap().1).collect();
+    let slots: Vec<_> = (0..5_000).map(|_| shared.begin_read(0).unwrap().1).collect();
     assert_eq!(readers(&shared), 5_000);
     slots.iter().for_each(|slot| shared.end_read(slot));
     assert_eq!(readers(&shared), 0);
