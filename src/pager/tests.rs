@@ -25,10 +25,6 @@ impl Engine {
     fn new(options: &OpenOptions) -> Engine {
         let storage = Storage::memory().unwrap();
         format(&storage, 4096).unwrap();
-        Engine::over(storage, options)
-    }
-
-    fn over(storage: Storage, options: &OpenOptions) -> Engine {
         Engine { pager: open(storage, None, Config::new(options)).unwrap(), random: 1 }
     }
 
@@ -313,40 +309,6 @@ fn aborted_and_spilled_transactions_leave_nothing_behind() {
     let in_use = engine.pager.page_count() - free - pending;
     assert_eq!(in_use, 3 + log_pages as u64);
     engine.check();
-}
-
-/// Goal: who cuts the file does so behind the newest commit, whoever made it. Method: two openings of one
-/// file, as those of two processes.
-#[test]
-fn the_file_is_not_cut_at_a_head_that_others_have_moved_on_from() {
-    let (folder, options) = (tempfile::tempdir().unwrap(), OpenOptions::new());
-    let path = folder.path().join("db");
-    let storage = Storage::create(&path, |storage| format(storage, 4096)).unwrap();
-    let first = Engine::over(storage, &options);
-    let second = Engine::over(Storage::open(&path, Access::ReadWrite).unwrap(), &options);
-    let fill = |engine: &Engine, keys: std::ops::Range<u64>| {
-        let tx = engine.begin();
-        keys.for_each(|i| table(&tx, "a").insert(&key(i), &[7; 3_000]).map(|_| ()).unwrap());
-        engine.commit(tx, false);
-    };
-    fill(&first, 0..200);
-    fill(&second, 200..2_000);
-    // It gets shorter, and is not cut yet: the room of the first commit is what it is cut to here.
-    let tx = second.begin();
-    (1_000..2_000_u64).for_each(|i| assert!(table(&tx, "a").remove(&key(i)).unwrap()));
-    second.commit(tx, false);
-    let tx = second.begin();
-    tx.touch().unwrap();
-    tx.txn().lock().set_placement(Placement::Lowest);
-    second.commit(tx, false);
-    assert!(second.pager.base.shared.lowered().is_some());
-    let before = first.pager.storage().len().unwrap();
-    first.pager.cut().unwrap();
-    let len = first.pager.storage().len().unwrap();
-    assert!(len >= second.pager.page_count() * 4096, "{len} bytes for {} pages", second.pager.page_count());
-    assert!(len < before, "{before} bytes have become {len}");
-    first.check();
-    second.check();
 }
 
 /// The end of a file whose large table is gone, where small commits were put while a snapshot had the table.
