@@ -26,7 +26,7 @@ fn put(db: &Database, durability: Durability) {
 
 /// Runs `child` in a forked copy of this process; its number. The C library sees to it that the child has a
 /// heap, whatever other threads did; other locks it must keep off.
-fn fork(child: impl FnOnce() -> bool) -> libc::pid_t {
+pub(super) fn fork(child: impl FnOnce() -> bool) -> libc::pid_t {
     // SAFETY: the child runs only `child`, and ends without running what others have left.
     let pid = unsafe { libc::fork() };
     assert!(pid >= 0, "fork: {}", std::io::Error::last_os_error());
@@ -39,7 +39,7 @@ fn fork(child: impl FnOnce() -> bool) -> libc::pid_t {
 }
 
 /// Ends the process, whatever becomes of the test.
-struct Killed(libc::pid_t);
+pub(super) struct Killed(pub(super) libc::pid_t);
 
 impl Drop for Killed {
     fn drop(&mut self) {

@@ -9,6 +9,7 @@ mod fork;
 mod groups;
 mod heads;
 mod instances;
+mod joined;
 mod model;
 mod opening;
 mod opening_faults;
