@@ -247,8 +247,8 @@ impl Database {
     }
 
     /// Waits until a commit after transaction `after` is visible, made in this process or in another, but no
-    /// longer than `limit`. The number of the newest visible transaction: it is not greater than `after` if the
-    /// time is over.
+    /// longer than `limit`. The number of the newest visible transaction: it is not greater than `after` if
+    /// the time is over.
     ///
     /// ```
     /// use std::time::Duration;

@@ -14,6 +14,8 @@ mod commit;
 mod extents;
 mod free_log;
 mod head;
+#[cfg(test)]
+mod openers;
 mod pages;
 mod recovery;
 mod shared;
@@ -177,6 +179,8 @@ impl Pager {
     /// Gives the end of the file that is free back to the file system, if no snapshot can look there.
     pub(crate) fn cut(&self) -> Result<()> {
         let mut writer = self.lock_writer()?;
+        // Another process may have committed since, and use what was behind the end.
+        self.catch_up(&mut writer)?;
         self.cut_file(&mut writer, &self.head())
     }
 

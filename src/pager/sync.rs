@@ -332,6 +332,9 @@ impl Pager {
             self.cut_behind(&mut writer, &head)?;
         }
         let mut turn = self.lead()?;
+        // Before there is a meta page that says so: if this process is killed, others may go on with these
+        // words (where somebody only reads), and use numbers that this meta page does not cover.
+        shared.set_ceiling(shared.next_id());
         let meta = Meta {
             ceiling: shared.next_id(),
             record: CommitRecord::default(),
@@ -339,9 +342,7 @@ impl Pager {
             boot_id: self.boot_id,
             ..turn.leader.meta.clone()
         };
-        self.write_meta(&mut turn, meta).inspect_err(|error| self.end_writing(error))?;
-        shared.set_ceiling(shared.next_id());
-        Ok(())
+        self.write_meta(&mut turn, meta).inspect_err(|error| self.end_writing(error))
     }
 
     fn is_clean(&self) -> Result<bool> {

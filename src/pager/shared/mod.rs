@@ -47,8 +47,8 @@ pub(super) use readers::SlotIndex;
 const MAGIC: u64 = u64::from_le_bytes(*b"FOLIOLCK");
 const VERSION: u64 = 1;
 
-/// Who waits for a commit looks again after so long, in case a process was killed between showing a commit and
-/// waking those who wait for it.
+/// Who waits for a commit looks again after so long, in case a process was killed between showing a commit
+/// and waking those who wait for it.
 const NAP: Duration = Duration::from_millis(100);
 
 const ROOT_WORDS: usize = ROOT_LEN / 8;

@@ -1,8 +1,8 @@
 //! Goal: no page is written that a pinned root needs, in whatever order the stores of one thread are seen by
 //! another. Method: loom runs the code of `roots.rs` and `cell.rs` with words of its own, in every
-//! interleaving with few preemptions, and with every value that the memory model allows a load to see. A page
-//! holds the number of the transaction that wrote it. For each step of the protocol there is a run that leaves
-//! it out or does it in the wrong order, and must be caught.
+//! interleaving with few preemptions, and with every value that the memory model allows a load to see. A
+//! page holds the number of the transaction that wrote it. For each step of the protocol there is a run that
+//! leaves it out or does it in the wrong order, and must be caught.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::OnceLock;
