@@ -34,6 +34,7 @@ impl Drop for Held<'_> {
 const LEADER: u64 = 0;
 const HEAD_RECORD: u64 = 1;
 const WRITERS: u64 = 2;
+const GROWTH: u64 = 3;
 const BLOCKS: u64 = 16;
 
 impl Meeting {
@@ -61,6 +62,9 @@ impl Meeting {
 
     /// Makes block `number` be there, with those before it.
     pub(crate) fn grow(&self, number: usize) -> Result<()> {
+        // Two who made the same blocks be there at once would each write zeros over what the other has put
+        // there.
+        let _alone = self.hold(GROWTH)?;
         self.words.grow(number).map_err(|error| self.error("pwrite", error))
     }
 
