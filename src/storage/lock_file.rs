@@ -221,9 +221,15 @@ fn open_locked(path: &Path, data: &File) -> Result<File> {
         fs2::FileExt::lock_exclusive(&file).map_err(|error| Error::io("flock", path, error))?;
         let (opened, named) = (stat(&file, path)?, fs::symlink_metadata(path));
         // Deleted while it waited: who is behind that door is not met by anybody who comes.
-        if named.is_ok_and(|named| (named.dev(), named.ino()) == (opened.dev(), opened.ino())) {
-            return Ok(file);
+        if !named.is_ok_and(|named| (named.dev(), named.ino()) == (opened.dev(), opened.ino())) {
+            continue;
         }
+        // Who prepared a second name of a file would have that written.
+        if opened.nlink() > 1 {
+            let found = "one of several names of a file";
+            return Err(Error::NotAFile { path: path.to_owned(), found });
+        }
+        return Ok(file);
     }
 }
 

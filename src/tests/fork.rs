@@ -143,3 +143,21 @@ fn a_child_does_not_keep_the_lock_of_a_parent_that_was_killed() {
     assert_eq!(db.begin_read().unwrap().open(WORDS).unwrap().get("folio").unwrap(), Some(1));
     drop(end.take());
 }
+
+#[test]
+fn a_child_may_open_the_database_for_itself() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("x");
+    let db = open(&path).unwrap();
+    put(&db, Durability::Immediate);
+    let child = fork(|| {
+        let mine = open(&path).unwrap();
+        let joined = mine.stats().unwrap().recovery == crate::Recovery::Joined;
+        mine.write(|tx| tx.open(WORDS)?.insert("child", 2)).unwrap();
+        mine.close().unwrap();
+        joined && matches!(db.begin_read(), Err(Error::Forked))
+    });
+    assert_eq!(end_of(child), 0);
+    assert_eq!(db.begin_read().unwrap().open(WORDS).unwrap().get("child").unwrap(), Some(2));
+    put(&db, Durability::Immediate);
+}
