@@ -86,7 +86,8 @@ pub enum Error {
         /// The lock file that was found.
         path: PathBuf,
     },
-    /// Another process has the database open.
+    /// Another process has the database open, where the system has no locks with which processes share one:
+    /// anywhere but on Linux.
     #[error("{} is in use by another process", path.display())]
     Locked {
         /// The database file.
