@@ -86,8 +86,8 @@ pub enum Error {
         /// The lock file that was found.
         path: PathBuf,
     },
-    /// The file that the processes meet in cannot be made or written: the folder or the medium is read-only, or
-    /// another user's.
+    /// The file that the processes meet in cannot be made or written: the folder or the medium is read-only,
+    /// or another user's.
     #[error(
         "the lock file {} cannot be written ({source}); a database that nobody writes can be opened without one",
         path.display()
@@ -98,7 +98,8 @@ pub enum Error {
         /// What the system said.
         source: std::io::Error,
     },
-    /// Another process has the database open, and this one could not be told of what it does.
+    /// Another process has the database open, and there is no way to share it: where the system has no locks
+    /// for that, anywhere but on Linux, or since it shall be opened without a lock file.
     #[error("{} is in use by another process", path.display())]
     Locked {
         /// The database file.

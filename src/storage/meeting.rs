@@ -44,6 +44,7 @@ impl Meeting {
     }
 
     /// With whoever is in. The words are zeros if that is nobody.
+    #[cfg_attr(not(target_os = "linux"), expect(dead_code, reason = "nobody meets: see `Storage::meet`"))]
     pub(super) fn with(lock_file: LockFile) -> Result<Meeting> {
         let words = lock_file.words(lock_file.others()? == Others::Nobody)?;
         Ok(Meeting { words, lock_file: Some(lock_file) })

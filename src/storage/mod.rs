@@ -11,6 +11,10 @@
 mod file;
 mod fork;
 mod lock;
+#[cfg_attr(
+    not(target_os = "linux"),
+    expect(dead_code, reason = "nobody meets where there are no such locks")
+)]
 mod lock_file;
 mod map;
 mod meeting;
