@@ -93,8 +93,8 @@ pub use error::{Error, Result};
 pub use inspect::{CheckReport, CompactReport, Fault, Progress, Reader, Recovery, Stats, TableStats};
 pub use options::{Advice, Durability, OpenOptions};
 pub use range::{Entry, Range};
-pub use raw::{RawBounds, RawEntry, RawRange, RawTable, RawTableMut};
-pub use table::{DynTable, OwnedEntry, ReadTable, Table, TableDef, TableMut};
+pub use raw::{Change, RawBounds, RawChange, RawChanges, RawEntry, RawRange, RawTable, RawTableMut};
+pub use table::{Changes, DynTable, OwnedEntry, ReadTable, Table, TableDef, TableMut};
 pub use transaction::{CommitInfo, ReadTransaction, TableInfo, WriteTransaction};
 pub use types::{Key, Prefix, Value};
 

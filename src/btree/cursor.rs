@@ -152,7 +152,6 @@ pub(crate) struct Range<'p> {
 
 impl<'p> Range<'p> {
     pub(crate) fn new(pages: &'p dyn Pages, root: &TreeRoot, bounds: &Bounds<'_>) -> Range<'p> {
-        let owned = |bound: &Bound<&[u8]>| bound.map(<[u8]>::to_vec);
         Range {
             pages,
             root: *root,
@@ -281,8 +280,12 @@ impl std::fmt::Debug for Range<'_> {
     }
 }
 
-fn as_ref(bound: &Bound<Vec<u8>>) -> Bound<&[u8]> {
+pub(super) fn as_ref(bound: &Bound<Vec<u8>>) -> Bound<&[u8]> {
     bound.as_ref().map(Vec::as_slice)
+}
+
+pub(super) fn owned(bound: &Bound<&[u8]>) -> Bound<Vec<u8>> {
+    bound.map(<[u8]>::to_vec)
 }
 
 /// The entry with the smallest key. O(log n).

@@ -18,6 +18,7 @@ mod balance;
 mod compact;
 mod cursor;
 mod cuts;
+mod diff;
 mod group;
 mod insert;
 mod path;
@@ -29,6 +30,7 @@ mod verify;
 
 pub(crate) use compact::{relocate, repack};
 pub(crate) use cursor::{Bounds, Range, first, last, nth, split};
+pub(crate) use diff::{Difference, Differences, Origin};
 pub(crate) use insert::{check_lengths, insert, overwrite};
 pub(crate) use rank::{count, rank};
 pub(crate) use remove::{clear, remove, remove_range};
@@ -59,7 +61,12 @@ pub(crate) fn get<'p, P: Pages>(pages: &'p P, root: &TreeRoot, key: &[u8]) -> Re
 
 /// The value of entry `i` of a leaf, wherever it lies.
 fn value<'p, P: Pages + ?Sized>(pages: &'p P, leaf: Page<'p>, i: usize) -> Result<&'p [u8]> {
-    match leaf.value(i) {
+    value_of(pages, leaf.value(i))
+}
+
+/// The value that a leaf has or refers to.
+fn value_of<'p, P: Pages + ?Sized>(pages: &'p P, value: LeafValue<'p>) -> Result<&'p [u8]> {
+    match value {
         LeafValue::Inline(value) => Ok(value),
         LeafValue::Overflow(run) => pages.run(&run),
     }

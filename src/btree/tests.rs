@@ -2,6 +2,8 @@
 //! Method: random operations on a double (heap pages, frozen now and then so that pages are clean and checked
 //! at first touch) against a `BTreeMap`, with the whole-tree check after each step.
 
+mod diff;
+
 use std::collections::{BTreeMap, HashMap};
 use std::ops::Bound;
 
@@ -24,6 +26,8 @@ struct Double {
     next: u64,
     txn: u64,
     scratch: Vec<u8>,
+    /// Whether pages and values that are out of use stay, for those who look at older trees.
+    keeps: bool,
 }
 
 const SEED: [u8; 16] = [1; 16];
@@ -31,7 +35,7 @@ const SEED: [u8; 16] = [1; 16];
 impl Double {
     fn new(page_size: usize) -> Double {
         let (heap, clean, runs) = Default::default();
-        Double { page_size, heap, clean, runs, next: 1, txn: 1, scratch: Vec::new() }
+        Double { page_size, heap, clean, runs, next: 1, txn: 1, scratch: Vec::new(), keeps: false }
     }
 
     fn expected(&self, child: &Child, level: u8) -> Expected {
@@ -118,13 +122,15 @@ impl PagesMut for Double {
         if let Some(heap) = child.dirty() {
             return Ok(self.heap[heap].take().unwrap());
         }
-        self.page(child, level)?;
-        Ok(self.clean.remove(&child.page().0).unwrap())
+        let copy = self.page(child, level)?.bytes().into();
+        self.drop_page(child);
+        Ok(copy)
     }
 
     fn drop_page(&mut self, child: &Child) {
         match child.dirty() {
             Some(heap) => drop(self.heap[heap].take().unwrap()),
+            None if self.keeps => assert!(self.clean.contains_key(&child.page().0)),
             None => drop(self.clean.remove(&child.page().0).unwrap()),
         }
     }
@@ -138,7 +144,10 @@ impl PagesMut for Double {
     }
 
     fn drop_run(&mut self, run: &OverflowRef) {
-        self.runs.remove(&run.page().0).unwrap();
+        match self.keeps {
+            true => assert!(self.runs.contains_key(&run.page().0)),
+            false => drop(self.runs.remove(&run.page().0).unwrap()),
+        }
     }
 }
 

@@ -97,6 +97,11 @@ impl Snapshot {
         &self.root
     }
 
+    /// Whether page numbers and births mean the same here and there.
+    pub(crate) fn is_of_same_file(&self, other: &Snapshot) -> bool {
+        Arc::ptr_eq(&self.view.base, &other.view.base)
+    }
+
     /// The end of the pages that something born at `birth` can lie in: only what the write transaction itself
     /// has written can lie behind the root's.
     #[inline]

@@ -2,6 +2,7 @@
 //!
 //! No types are checked here; a table says which ones it was made with.
 
+mod changes;
 mod open;
 mod read;
 mod write;
@@ -13,6 +14,7 @@ use std::ops::Bound;
 use crate::btree;
 use crate::error::Result;
 
+pub use changes::{Change, RawChange, RawChanges};
 pub(crate) use open::{OpenTables, TableState};
 pub use read::RawTable;
 pub use write::RawTableMut;

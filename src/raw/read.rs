@@ -1,7 +1,9 @@
 //! `RawTable`: a table in a read transaction, as bytes.
 
-use super::{RawBounds, RawEntry, RawRange};
-use crate::btree;
+use std::ops::Bound;
+
+use super::{RawBounds, RawChanges, RawEntry, RawRange};
+use crate::btree::{self, Differences, Origin};
 use crate::error::Result;
 use crate::page::{TableRecord, TreeRoot};
 use crate::pager::Snapshot;
@@ -123,5 +125,36 @@ impl<'tx> RawTable<'tx> {
     /// [`Error::Corrupted`](crate::Error::Corrupted).
     pub fn split(&self, parts: usize) -> Result<Vec<Vec<u8>>> {
         btree::split(self.pages, &self.root, parts)
+    }
+    /// What changed from `older`, the same table in another snapshot, to this one, in the order of the keys.
+    ///
+    /// Reads the pages that are not the same in both and the paths to them, whatever the size of the table:
+    /// what both snapshots share is skipped unread, values that lie outside their leaf included. A value that
+    /// was replaced by an equal one is no change; the names of the types are not compared. A table of another
+    /// database, or of the same file in another handle of it, is compared entry by entry.
+    ///
+    /// # Errors
+    /// None here: a damaged page is an item of the iterator, and the last.
+    pub fn changes_since(&self, older: &RawTable<'tx>) -> RawChanges<'tx> {
+        self.changes_since_in(older, (Bound::Unbounded, Bound::Unbounded))
+    }
+
+    /// What [`changes_since`](Self::changes_since) says of the keys of a range. Reads nothing outside of it
+    /// but the paths to its ends. A range whose end lies before its start is empty.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn changes_since_in(&self, older: &RawTable<'tx>, range: RawBounds<'_>) -> RawChanges<'tx> {
+        let origin = match self.pages.is_of_same_file(older.pages) {
+            true => Origin::OneFile,
+            false => Origin::TwoFiles,
+        };
+        let (older, newer) = ((older.pages as _, &older.root), (self.pages as _, &self.root));
+        RawChanges::new(Differences::new(older, newer, origin, &range))
+    }
+
+    /// The table without its entries.
+    pub(super) fn emptied(&self) -> RawTable<'tx> {
+        RawTable { root: TreeRoot::default(), ..self.clone() }
     }
 }

@@ -3,6 +3,7 @@
 //! The views hold no state of their own: they encode what they are given, call the raw table, and read what
 //! it returns.
 
+mod changes;
 mod read;
 mod write;
 
@@ -16,6 +17,7 @@ use crate::range::Range;
 use crate::raw::{RawBounds, RawRange};
 use crate::types::{Key, Value};
 
+pub use changes::Changes;
 pub use read::ReadTable;
 pub use write::{OwnedEntry, TableMut};
 

@@ -5,8 +5,8 @@ use std::marker::PhantomData;
 
 use crate::error::Result;
 use crate::range::{Entry, Range, decode_entry, raw_bounds};
-use crate::raw::RawTable;
-use crate::table::between;
+use crate::raw::{RawChanges, RawTable};
+use crate::table::{Changes, between};
 use crate::types::{AsKey, Key, KeyPrefix, KeyRange, Prefix, Value};
 
 /// A table in a read transaction. What it returns borrows from the transaction, not from this handle.
@@ -141,6 +141,66 @@ impl<'tx, K: Key, V: Value> ReadTable<'tx, K, V> {
             Some(raw) => between(&raw.split(parts.max(1))?, |bounds| raw.range(bounds)),
             None => Ok(vec![Range::new(None)]),
         }
+    }
+
+    /// What changed from `older`, as a rule the same table in an older snapshot, to this one, in the order of
+    /// the keys. A table that does not exist in one of them is empty there.
+    ///
+    /// Reads the pages that are not the same in both and the paths to them, whatever the size of the table:
+    /// what both snapshots share is skipped unread. A value that was replaced by an equal one is no change. A
+    /// table of another database, or of the same file in another handle of it, is compared entry by entry.
+    ///
+    /// The iterator's items can be [`Error::Corrupted`](crate::Error::Corrupted) and
+    /// [`Error::Decode`](crate::Error::Decode).
+    ///
+    /// ```
+    /// use folio::{Database, Table};
+    ///
+    /// const WORDS: Table<&str, u64> = Table::new("words");
+    ///
+    /// let db = Database::in_memory()?;
+    /// db.write(|tx| {
+    ///     let mut words = tx.open(WORDS)?;
+    ///     words.insert("folio", 1)?;
+    ///     words.insert("leaf", 2)
+    /// })?;
+    /// let before = db.begin_read()?;
+    /// db.write(|tx| {
+    ///     let mut words = tx.open(WORDS)?;
+    ///     words.remove("folio")?;
+    ///     words.insert("leaf", 3)?;
+    ///     words.insert("page", 4)
+    /// })?;
+    /// let after = db.begin_read()?;
+    ///
+    /// let (older, newer) = (before.open(WORDS)?, after.open(WORDS)?);
+    /// let mut lines = Vec::new();
+    /// for change in newer.changes_since(&older) {
+    ///     let change = change?;
+    ///     lines.push(match (change.before, change.after) {
+    ///         (None, Some(new)) => format!("+ {} {new}", change.key),
+    ///         (Some(old), Some(new)) => format!("~ {} {old} -> {new}", change.key),
+    ///         (_, None) => format!("- {}", change.key),
+    ///     });
+    /// }
+    /// assert_eq!(lines, ["- folio", "~ leaf 2 -> 3", "+ page 4"]);
+    /// # Ok::<(), folio::Error>(())
+    /// ```
+    pub fn changes_since(&self, older: &ReadTable<'tx, K, V>) -> Changes<'tx, K, V> {
+        self.changes_since_in(older, ..)
+    }
+
+    /// What [`changes_since`](Self::changes_since) says of the keys of a range; for those that begin with
+    /// something, of a [`Prefix`](crate::Prefix). Reads nothing outside of the range but the paths to its
+    /// ends.
+    pub fn changes_since_in(
+        &self,
+        older: &ReadTable<'tx, K, V>,
+        range: impl KeyRange<K>,
+    ) -> Changes<'tx, K, V> {
+        let bounds = range.key_bounds();
+        let between = |range| RawChanges::between(older.raw.as_ref(), self.raw.as_ref(), range);
+        Changes::new(raw_bounds(&bounds).and_then(between))
     }
 
     /// The number of entries. O(1).

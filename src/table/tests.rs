@@ -8,6 +8,8 @@
     reason = "what is given by reference is the point"
 )]
 
+mod changes;
+
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::ops::Bound;

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use super::ops::{Key, Op, READERS, Setup, Value};
 use super::seen::Seen;
-use super::version::{Entries, Version, names, same, sound};
+use super::version::{Entries, Version, changed, names, same, sound};
 use crate::storage::sim::SimDisk;
 use crate::{Database, Durability, Error, ReadTransaction, Result, WriteTransaction};
 
@@ -145,6 +145,7 @@ impl Driver {
                 }
                 Ok(())
             }
+            Op::Compare { older, newer, from, to } => self.compare(older, newer, from, to),
             Op::Sync => {
                 self.db().sync()?;
                 self.all_durable();
@@ -164,6 +165,13 @@ impl Driver {
 
     fn reader(&self, number: u8) -> Option<&(ReadTransaction, Version)> {
         self.readers.get(usize::from(number).checked_rem(self.readers.len())?)
+    }
+
+    fn compare(&self, older: u8, newer: u8, from: Key, to: Key) -> Result<()> {
+        let (Some(older), Some(newer)) = (self.reader(older), self.reader(newer)) else { return Ok(()) };
+        let (from, to) = (self.key(from), self.key(to));
+        changed(older, newer, (Bound::Unbounded, Bound::Unbounded))?;
+        changed(older, newer, (Bound::Included(&from), Bound::Excluded(&to)))
     }
 
     fn key(&self, key: Key) -> Vec<u8> {

@@ -90,6 +90,13 @@ pub(super) enum Op {
     EndRead {
         reader: u8,
     },
+    /// What changed from one snapshot to another, in all and between two keys.
+    Compare {
+        older: u8,
+        newer: u8,
+        from: Key,
+        to: Key,
+    },
     /// Makes everything durable.
     Sync,
     /// Waits for the commit that lies so far back.
@@ -297,11 +304,13 @@ pub(super) fn op(mix: Mix) -> impl Strategy<Value = Op> {
         3 => Just(Op::BeginRead),
         3 => any::<u8>().prop_map(|reader| Op::CheckRead { reader }),
         2 => any::<u8>().prop_map(|reader| Op::EndRead { reader }),
+        3 => (any::<u8>(), any::<u8>(), key(mix), key(mix))
+            .prop_map(|(older, newer, from, to)| Op::Compare { older, newer, from, to }),
     ];
     prop_oneof![
         60 => change,
         20 => end,
-        10 * readers => reader,
+        13 * readers => reader,
         1 => Just(Op::Sync),
         1 => (0u8..6).prop_map(|back| Op::WaitDurable { back }),
         mix.compact => Just(Op::Compact),

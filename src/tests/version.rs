@@ -1,10 +1,11 @@
-//! One version of a database: a map, and whether a database holds it.
+//! One version of a database: a map, whether a database holds it, and what changed from one to another.
 
 use std::collections::BTreeMap;
 use std::ops::Bound;
 use std::sync::Arc;
 
-use crate::{Database, RawTable, ReadTransaction, Result};
+use crate::raw::RawChanges;
+use crate::{Database, Error, RawBounds, RawTable, ReadTransaction, Result};
 
 pub(super) type Entries = BTreeMap<Vec<u8>, Arc<[u8]>>;
 
@@ -65,7 +66,7 @@ pub(super) fn same(tx: &ReadTransaction, version: &Version) -> Result<()> {
 }
 
 fn same_table(table: &RawTable<'_>, entries: &Entries) -> Result<()> {
-    const ALL: crate::RawBounds<'static> = (Bound::Unbounded, Bound::Unbounded);
+    const ALL: RawBounds<'static> = (Bound::Unbounded, Bound::Unbounded);
     assert_eq!(table.len(), entries.len() as u64);
     assert!(!table.contains(b"\xff nobody has this key")?);
     let (mut forward, mut backward) = (table.range(ALL)?, table.range(ALL)?.rev());
@@ -92,4 +93,53 @@ fn same_table(table: &RawTable<'_>, entries: &Entries) -> Result<()> {
     assert_eq!(table.first()?.map(|(key, _)| key.into_owned()).as_ref(), ends.0.map(|(key, _)| key));
     assert_eq!(table.last()?.map(|(key, _)| key.into_owned()).as_ref(), ends.1.map(|(key, _)| key));
     Ok(())
+}
+
+/// What the engine says has changed in a range from one snapshot to another is what changed in the model.
+pub(super) fn changed(
+    (older, old): &(ReadTransaction, Version),
+    (newer, new): &(ReadTransaction, Version),
+    range: RawBounds<'_>,
+) -> Result<()> {
+    let is_in = |key: &[u8]| {
+        let behind = match range.0 {
+            Bound::Included(from) => key >= from,
+            Bound::Excluded(from) => key > from,
+            Bound::Unbounded => true,
+        };
+        behind
+            && match range.1 {
+                Bound::Included(to) => key <= to,
+                Bound::Excluded(to) => key < to,
+                Bound::Unbounded => true,
+            }
+    };
+    let none = Entries::new();
+    for name in old.keys().chain(new.keys().filter(|name| !old.contains_key(*name))) {
+        let [old, new] = [old, new].map(|version| version.get(name).map_or(&none, |entries| &**entries));
+        let mut expected = BTreeMap::new();
+        for (key, value) in old.iter().filter(|(key, _)| is_in(key)) {
+            expected.insert(&key[..], (Some(&value[..]), None));
+        }
+        for (key, value) in new.iter().filter(|(key, _)| is_in(key)) {
+            expected.entry(&key[..]).or_default().1 = Some(&value[..]);
+        }
+        let mut expected = expected.into_iter().filter(|(_, (before, after))| before != after);
+        let (older, newer) = (open(older, name)?, open(newer, name)?);
+        for change in RawChanges::between(older.as_ref(), newer.as_ref(), range).into_iter().flatten() {
+            let change = change?;
+            let found = Some((&change.key[..], (change.before, change.after)));
+            assert!(expected.next() == found, "{:?} of {name} has not changed like this", change.key);
+        }
+        assert_eq!(expected.next().map(|(key, _)| key), None, "of {name}");
+    }
+    Ok(())
+}
+
+/// A table, if it is there.
+fn open<'tx>(tx: &'tx ReadTransaction, name: &str) -> Result<Option<RawTable<'tx>>> {
+    match tx.open_raw(name) {
+        Err(Error::NoSuchTable { .. }) => Ok(None),
+        table => table.map(Some),
+    }
 }
