@@ -32,9 +32,6 @@ use crate::error::{Error, Result};
 /// Where presence lies in the data file: far behind any content. Two bytes for each inode.
 const PRESENCE: u64 = 1 << 60;
 const PRESENCE_LEN: u64 = 1 << 60;
-/// Blocks that are there from the beginning: what everybody looks at, and the slots of one process's readers.
-/// So whoever could open the database alone can read it.
-const BLOCKS_MIN: u64 = 2;
 /// Where the other locks lie in the lock file: far behind any content.
 const LOCKS: u64 = 1 << 40;
 
@@ -152,8 +149,10 @@ impl LockFile {
     pub(super) fn words(&self, anew: bool) -> Result<Words> {
         let file = self.file.try_clone().map_err(|error| self.error("dup", error))?;
         let words = Words::shared(file).map_err(|error| self.error("mmap", error))?;
-        let ready = if anew { words.clear(BLOCKS_MIN) } else { words.grow(0) };
-        ready.map_err(|error| self.error("pwrite", error))?;
+        if anew {
+            words.clear().map_err(|error| self.error("pwrite", error))?;
+        }
+        words.check_len().map_err(|error| self.error("fstat", error))?;
         Ok(words)
     }
 

@@ -34,7 +34,6 @@ impl Drop for Held<'_> {
 const LEADER: u64 = 0;
 const HEAD_RECORD: u64 = 1;
 const WRITERS: u64 = 2;
-const GROWTH: u64 = 3;
 const BLOCKS: u64 = 16;
 
 impl Meeting {
@@ -55,18 +54,15 @@ impl Meeting {
         self.lock_file.is_some()
     }
 
-    /// Block `number`, which must have been grown to, but for the first, which is always there.
+    /// Block `number`, which must have been made, or lie before one that was.
     #[inline]
     pub(crate) fn block(&self, number: usize) -> &Block {
         self.words.block(number)
     }
 
-    /// Makes block `number` be there, with those before it.
-    pub(crate) fn grow(&self, number: usize) -> Result<()> {
-        // Two who made the same blocks be there at once would each write zeros over what the other has put
-        // there.
-        let _alone = self.hold(GROWTH)?;
-        self.words.grow(number).map_err(|error| self.error("pwrite", error))
+    /// Makes block `number`, which this process has claimed, zeros.
+    pub(crate) fn make(&self, number: usize) -> Result<()> {
+        self.words.make(number).map_err(|error| self.error("pwrite", error))
     }
 
     /// Who else is in. Ask behind the door, or it may have changed.
