@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use crate::error::{Error, Result};
 use crate::inspect::{self, CheckReport, CompactReport, Progress, Reader, Recovery, Stats};
-use crate::instance::Instance;
+use crate::instance::{Identity, Instance, register, registered};
 use crate::options::OpenOptions;
 use crate::page::{TxnId, is_page_size};
 use crate::pager::{Config, Pager, WriterGuard, format, open};
@@ -84,21 +84,22 @@ impl Database {
     pub(crate) fn open_path(options: &OpenOptions, path: &Path) -> Result<Database> {
         options.check()?;
         let access = if options.read_only { Access::ReadOnly } else { Access::ReadWrite };
-        if options.create_new {
-            return Self::open_storage(options, create(options, path)?);
+        let open = || Storage::open(path, access);
+        let first = if options.create_new { create(options, path) } else { open() };
+        let storage = match first {
+            Err(Error::NotFound { .. }) if options.create => match create(options, path) {
+                // Somebody else was faster: theirs is as good.
+                Err(Error::AlreadyExists { .. }) => open()?,
+                result => result?,
+            },
+            result => result?,
+        };
+        let identity = Identity::of(&storage)?;
+        if let Some(instance) = registered(identity) {
+            return Ok(Database { instance });
         }
-        match Storage::open(path, access) {
-            Ok(storage) => Self::open_storage(options, storage),
-            Err(Error::NotFound { .. }) if options.create => {
-                let storage = match create(options, path) {
-                    // Somebody else was faster: theirs is as good.
-                    Err(Error::AlreadyExists { .. }) => Storage::open(path, access)?,
-                    result => result?,
-                };
-                Self::open_storage(options, storage)
-            }
-            Err(error) => Err(error),
-        }
+        let Database { instance } = Self::open_storage(options, storage)?;
+        Ok(Database { instance: register(identity, instance) })
     }
 
     fn open_storage(options: &OpenOptions, storage: Storage) -> Result<Database> {

@@ -1,10 +1,13 @@
 //! What the handles of one open database share: its pager, and the thread that syncs background commits.
 //!
+//! A file that is opened again in the same process, by whatever name, is the same instance: the registry knows
+//! those that live by device and inode.
+//!
 //! The thread starts with the first background commit and ends before the pager is closed. It sleeps until
 //! the earliest time by which some commit has to be synced; one sync then serves all commits so far.
 
 use std::io;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
@@ -13,12 +16,52 @@ use parking_lot::{Condvar, Mutex};
 use crate::error::Result;
 use crate::page::TxnId;
 use crate::pager::Pager;
+use crate::storage::{Access, Storage, without_forks};
 
 /// See the module.
 #[derive(Debug)]
 pub(crate) struct Instance {
     syncer: Syncer,
     pager: Arc<Pager>,
+}
+
+/// What file an instance is of, in which process, and whether it can write.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Identity {
+    file: [u64; 3],
+    access: Access,
+}
+
+impl Identity {
+    pub(crate) fn of(storage: &Storage) -> Result<Identity> {
+        Ok(Identity { file: storage.identity()?, access: storage.access() })
+    }
+}
+
+/// The instances that live.
+static REGISTRY: Mutex<Vec<(Identity, Weak<Instance>)>> = Mutex::new(Vec::new());
+
+/// The instance of that file, if one lives.
+pub(crate) fn registered(identity: Identity) -> Option<Arc<Instance>> {
+    without_forks(|| find(&REGISTRY.lock(), identity))
+}
+
+/// Makes the instance the one of that file; or drops it, if another was faster.
+pub(crate) fn register(identity: Identity, instance: Arc<Instance>) -> Arc<Instance> {
+    let faster = without_forks(|| {
+        let mut registry = REGISTRY.lock();
+        registry.retain(|(_, instance)| instance.strong_count() > 0);
+        let faster = find(&registry, identity);
+        if faster.is_none() {
+            registry.push((identity, Arc::downgrade(&instance)));
+        }
+        faster
+    });
+    faster.unwrap_or(instance)
+}
+
+fn find(registry: &[(Identity, Weak<Instance>)], identity: Identity) -> Option<Arc<Instance>> {
+    registry.iter().find(|(other, _)| *other == identity)?.1.upgrade()
 }
 
 impl Instance {

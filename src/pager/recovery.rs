@@ -90,6 +90,7 @@ pub(crate) fn format(storage: &Storage, page_size: usize) -> Result<()> {
 
 /// Opens a file that is a database. `lock` is held for as long as it is open, where processes do not meet.
 pub(crate) fn open(storage: Storage, lock: Option<Lock>, config: Config) -> Result<Arc<Pager>> {
+    check_is_ours(&storage)?;
     let meeting = storage.meet()?;
     let pager = open_behind_door(storage, lock, Shared::new(meeting), config)?;
     pager.base.shared.meeting().close_door();
@@ -218,32 +219,40 @@ struct Slot {
     meta: Meta,
 }
 
-/// The meta pages that decode, the newest first.
-fn read_metas(storage: &Storage) -> Result<Vec<Slot>> {
+/// A file that is no database is refused before anything is made beside it.
+fn check_is_ours(storage: &Storage) -> Result<()> {
     let not_ours =
         |reason: &str| Error::NotADatabase { path: storage.path().to_owned(), reason: reason.to_owned() };
     let len = storage.len()?;
     if len == 0 {
         return Err(not_ours("it is empty"));
     }
+    for at in META_AT.into_iter().filter(|at| at + META_LEN as u64 <= len) {
+        let mut bytes = vec![0; META_LEN];
+        storage.read_exact_at(&mut bytes, at)?;
+        if Meta::has_magic(&bytes) {
+            return Ok(());
+        }
+    }
+    Err(not_ours("it does not begin as one"))
+}
+
+/// The meta pages that decode, the newest first.
+fn read_metas(storage: &Storage) -> Result<Vec<Slot>> {
+    let len = storage.len()?;
     let mut found = Vec::new();
     let mut faults = Vec::new();
-    let mut ours = false;
     for (slot, at) in META_AT.into_iter().enumerate() {
         if at + META_LEN as u64 > len {
             continue;
         }
         let mut bytes = vec![0; META_LEN];
         storage.read_exact_at(&mut bytes, at)?;
-        ours |= Meta::has_magic(&bytes);
         // The page size is not known before a meta page is: the number is right for the smallest.
         match Meta::decode(&bytes, page::page_at(at, 4096)) {
             Ok(meta) => found.push(Slot { slot, bytes, meta }),
             Err(error) => faults.push(error),
         }
-    }
-    if !ours {
-        return Err(not_ours("it does not begin as one"));
     }
     // A meta page that is whole and of a newer version: whoever wrote it knows more than we do.
     let newer = faults.iter().position(|fault| matches!(fault, Error::Unsupported { .. }));

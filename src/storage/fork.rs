@@ -33,16 +33,20 @@ struct Watched {
 #[derive(Debug)]
 pub(super) struct Watch(RawFd);
 
+fn register_handlers() {
+    static HANDLERS: Once = Once::new();
+    HANDLERS.call_once(|| {
+        // SAFETY: the handlers live as long as the program, and do in a child only what may be done there:
+        // atomics, and calls that are safe in signal handlers.
+        let result = unsafe { libc::pthread_atfork(Some(before), Some(in_parent), Some(in_child)) };
+        assert_eq!(result, 0, "no memory for the handlers of fork");
+    });
+}
+
 impl Watch {
     /// Watches `file`, which must be open as long as this lives.
     pub(super) fn new(file: &File) -> Watch {
-        static HANDLERS: Once = Once::new();
-        HANDLERS.call_once(|| {
-            // SAFETY: the handlers live as long as the program, and do in a child only what may be done
-            // there: atomics, and calls that are safe in signal handlers.
-            let result = unsafe { libc::pthread_atfork(Some(before), Some(in_parent), Some(in_child)) };
-            assert_eq!(result, 0, "no memory for the handlers of fork");
-        });
+        register_handlers();
         let mut watched = WATCHED.lock();
         if watched.nothing.is_none() {
             // Any open file will do, and this one always exists. Without it a child keeps the parent's locks.
@@ -60,6 +64,14 @@ impl Drop for Watch {
             watched.descriptors.swap_remove(i);
         }
     }
+}
+
+/// Runs `work` while no thread of this process forks: what it locks, no child finds locked for ever. It must
+/// not open or close files of databases.
+pub(crate) fn without_forks<T>(work: impl FnOnce() -> T) -> T {
+    register_handlers();
+    let _watched = WATCHED.lock();
+    work()
 }
 
 /// Another number in a forked child than in its parent.

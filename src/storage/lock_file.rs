@@ -32,6 +32,9 @@ use crate::error::{Error, Result};
 /// Where presence lies in the data file: far behind any content. Two bytes for each inode.
 const PRESENCE: u64 = 1 << 60;
 const PRESENCE_LEN: u64 = 1 << 60;
+/// Blocks that are there from the beginning: what everybody looks at, and the slots of one process's readers.
+/// So whoever could open the database alone can read it.
+const BLOCKS_MIN: u64 = 2;
 /// Where the other locks lie in the lock file: far behind any content.
 const LOCKS: u64 = 1 << 40;
 
@@ -147,12 +150,10 @@ impl LockFile {
 
     /// The words in the file. With `anew` they are zeros first: for who is alone.
     pub(super) fn words(&self, anew: bool) -> Result<Words> {
-        if anew {
-            self.file.set_len(0).map_err(|error| self.error("ftruncate", error))?;
-        }
         let file = self.file.try_clone().map_err(|error| self.error("dup", error))?;
         let words = Words::shared(file).map_err(|error| self.error("mmap", error))?;
-        words.grow(0).map_err(|error| self.error("pwrite", error))?;
+        let ready = if anew { words.clear(BLOCKS_MIN) } else { words.grow(0) };
+        ready.map_err(|error| self.error("pwrite", error))?;
         Ok(words)
     }
 
@@ -220,9 +221,15 @@ fn open_locked(path: &Path, data: &File) -> Result<File> {
         fs2::FileExt::lock_exclusive(&file).map_err(|error| Error::io("flock", path, error))?;
         let (opened, named) = (stat(&file, path)?, fs::symlink_metadata(path));
         // Deleted while it waited: who is behind that door is not met by anybody who comes.
-        if named.is_ok_and(|named| (named.dev(), named.ino()) == (opened.dev(), opened.ino())) {
-            return Ok(file);
+        if !named.is_ok_and(|named| (named.dev(), named.ino()) == (opened.dev(), opened.ino())) {
+            continue;
         }
+        // Who prepared a second name of a file would have that written.
+        if opened.nlink() > 1 {
+            let found = "one of several names of a file";
+            return Err(Error::NotAFile { path: path.to_owned(), found });
+        }
+        return Ok(file);
     }
 }
 

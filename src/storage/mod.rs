@@ -25,7 +25,7 @@ mod tests;
 mod words;
 
 use std::fs::File;
-use std::os::unix::fs::FileExt;
+use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -38,6 +38,7 @@ use lock_file::LockFile;
 use map::{Source, whole_pages};
 use probe::Probe;
 
+pub(crate) use fork::without_forks;
 pub(crate) use lock::Lock;
 pub(crate) use lock_file::Others;
 pub(crate) use map::{Advice, Mapping};
@@ -158,6 +159,13 @@ impl Storage {
     /// What the file was opened for.
     pub(crate) fn access(&self) -> Access {
         self.access
+    }
+
+    /// What the file is, whatever its names are: the numbers of its device and its inode; and a number for
+    /// the process that opened it, which is another one in a forked child.
+    pub(crate) fn identity(&self) -> Result<[u64; 3]> {
+        let found = self.file().metadata().map_err(|error| self.error("fstat", error))?;
+        Ok([found.dev(), found.ino(), self.forks])
     }
 
     /// Whether this is the process that opened the file: in a forked child it is not open.

@@ -16,6 +16,7 @@ use std::sync::atomic::AtomicU64;
 use memmap2::{MmapOptions, MmapRaw};
 
 use super::fork::Watch;
+use super::sys;
 
 /// Words of a block: 4,096 bytes.
 pub(crate) const BLOCK_WORDS: usize = 512;
@@ -56,15 +57,23 @@ impl Words {
     /// Makes block `number`, and those before it, be there. Blocks that are there keep their content.
     pub(crate) fn grow(&self, number: usize) -> io::Result<()> {
         let Words::Shared { file, .. } = self else { return Ok(()) };
-        let wanted = (number as u64 + 1) * BLOCK_LEN;
-        // Written, not truncated to: so there is room on the disk for what is stored through the mapping.
-        let zeros = [0; BLOCK_WORDS * size_of::<AtomicU64>()];
         let mut len = file.metadata()?.len() / BLOCK_LEN * BLOCK_LEN;
-        while len < wanted {
-            file.write_all_at(&zeros, len)?;
+        while len < (number as u64 + 1) * BLOCK_LEN {
+            write_zeros(file, len)?;
             len += BLOCK_LEN;
         }
         Ok(())
+    }
+
+    /// Makes the first `count` blocks zeros, and takes all others away.
+    ///
+    /// What is there is written over: whoever could open the file once can do so on a full disk.
+    pub(super) fn clear(&self, count: u64) -> io::Result<()> {
+        let Words::Shared { file, .. } = self else { return Ok(()) };
+        if file.metadata()?.len() > count * BLOCK_LEN {
+            file.set_len(count * BLOCK_LEN)?;
+        }
+        (0..count).try_for_each(|number| write_zeros(file, number * BLOCK_LEN))
     }
 
     /// Block `number`, which must have been grown to.
@@ -85,4 +94,13 @@ impl Words {
             }
         }
     }
+}
+
+/// Written, not truncated to: so there is room on the disk for what is stored through the mapping.
+fn write_zeros(file: &File, at: u64) -> io::Result<()> {
+    if at + BLOCK_LEN > sys::file_size_limit() {
+        // The kernel would say the same, but with a signal that ends the process.
+        return Err(io::Error::from_raw_os_error(libc::EFBIG));
+    }
+    file.write_all_at(&[0; BLOCK_WORDS * size_of::<AtomicU64>()], at)
 }

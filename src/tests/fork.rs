@@ -26,7 +26,7 @@ fn put(db: &Database, durability: Durability) {
 
 /// Runs `child` in a forked copy of this process; its number. The C library sees to it that the child has a
 /// heap, whatever other threads did; other locks it must keep off.
-fn fork(child: impl FnOnce() -> bool) -> libc::pid_t {
+pub(super) fn fork(child: impl FnOnce() -> bool) -> libc::pid_t {
     // SAFETY: the child runs only `child`, and ends without running what others have left.
     let pid = unsafe { libc::fork() };
     assert!(pid >= 0, "fork: {}", std::io::Error::last_os_error());
@@ -39,7 +39,7 @@ fn fork(child: impl FnOnce() -> bool) -> libc::pid_t {
 }
 
 /// Ends the process, whatever becomes of the test.
-struct Killed(libc::pid_t);
+pub(super) struct Killed(pub(super) libc::pid_t);
 
 impl Drop for Killed {
     fn drop(&mut self) {
@@ -142,4 +142,22 @@ fn a_child_does_not_keep_the_lock_of_a_parent_that_was_killed() {
     assert!(matches!(found, crate::Recovery::Recovered { .. }), "nobody has it open any more: {found:?}");
     assert_eq!(db.begin_read().unwrap().open(WORDS).unwrap().get("folio").unwrap(), Some(1));
     drop(end.take());
+}
+
+#[test]
+fn a_child_may_open_the_database_for_itself() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("x");
+    let db = open(&path).unwrap();
+    put(&db, Durability::Immediate);
+    let child = fork(|| {
+        let mine = open(&path).unwrap();
+        let joined = mine.stats().unwrap().recovery == crate::Recovery::Joined;
+        mine.write(|tx| tx.open(WORDS)?.insert("child", 2)).unwrap();
+        mine.close().unwrap();
+        joined && matches!(db.begin_read(), Err(Error::Forked))
+    });
+    assert_eq!(end_of(child), 0);
+    assert_eq!(db.begin_read().unwrap().open(WORDS).unwrap().get("child").unwrap(), Some(2));
+    put(&db, Durability::Immediate);
 }

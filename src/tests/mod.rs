@@ -8,6 +8,8 @@ mod faults;
 mod fork;
 mod groups;
 mod heads;
+mod instances;
+mod joined;
 mod model;
 mod opening;
 mod opening_faults;

@@ -147,6 +147,35 @@ fn empty(db: &Database, file: &Path, model: &mut Model, draws: &mut Draws, at_on
     }
 }
 
+/// Whether the child has a file system of its own, which it may fill to the last byte.
+fn is_mount(path: &Path) -> bool {
+    path.parent().unwrap().ends_with(MOUNT)
+}
+
+/// The database is closed. Without a lock file, and without room for one, opening says so; when there is room
+/// again, it works.
+fn check_no_room_for_a_lock_file(path: &Path) {
+    let (lock, filler) = (PathBuf::from(format!("{}-lock", path.display())), path.with_extension("filler"));
+    let rest = || {
+        let mut file = std::fs::OpenOptions::new().create(true).append(true).open(&filler).unwrap();
+        while std::io::Write::write_all(&mut file, &[1; 512]).is_ok() {}
+    };
+    let content = std::fs::read(path).unwrap();
+    rest();
+    // What was there before is room enough.
+    open(path).unwrap().begin_read().unwrap();
+    std::fs::remove_file(&lock).unwrap();
+    rest();
+    for result in [open(path), open_with(path, Database::options().read_only(true))] {
+        let error = result.expect_err("there is no room for the lock file");
+        assert!(matches!(&error, Error::Io { path: named, .. } if *named == lock), "{error:?}");
+        assert!(error.is_out_of_space(), "{error:?}");
+    }
+    std::fs::remove_file(&filler).unwrap();
+    open(path).unwrap().close().unwrap();
+    assert!(std::fs::read(path).unwrap() == content, "nothing was written to the database");
+}
+
 fn fill_and_empty(path: &Path, options: &OpenOptions, rounds: u64) {
     let mut draws = Draws(5);
     let mut model = Model::new();
@@ -158,8 +187,11 @@ fn fill_and_empty(path: &Path, options: &OpenOptions, rounds: u64) {
         (fewest, longest) = (fewest.min(model.len()), longest.max(len));
         check_content(&db, &model);
         if round % 4 == 1 {
-            // Opening takes no room either.
+            // Opening takes no room either, as long as the lock file is there.
             db.close().unwrap();
+            if is_mount(path) {
+                check_no_room_for_a_lock_file(path);
+            }
             db = open_with(path, options).unwrap();
             check_content(&db, &model);
         }
@@ -186,6 +218,9 @@ fn child_fills_and_empties() {
     );
 }
 
+/// The folder where the image is mounted.
+const MOUNT: &str = "mount";
+
 const CHILD: &str = "full_disk::child_fills_and_empties";
 
 #[test]
@@ -204,12 +239,12 @@ fn check_full_disk(fs: &str, megabytes: u32) {
     }
     // The image in memory, where there is such a place: a sync of it is quick.
     let folder = tempfile::tempdir_in("/dev/shm").unwrap_or_else(|_| folder_on_disk());
-    let mount = folder.path().join("mount");
+    let mount = folder.path().join(MOUNT);
     std::fs::create_dir(&mount).unwrap();
     // The mount ends with the child, whose name space it is in.
     let inside = format!(
         "set -e; cd $(dirname $(dirname $FOLIO_TEST_CHILD)); truncate -s {megabytes}M image; \
-         mkfs.{fs} -q image; mount -t {fs} -o loop image mount; exec \"$@\""
+         mkfs.{fs} -q image; mount -t {fs} -o loop image {MOUNT}; exec \"$@\""
     );
     let shell = format!("exec unshare --mount --propagation private sh -c '{inside}' sh \"$@\"");
     run_child(&shell, CHILD, &mount.join("db.folio"));

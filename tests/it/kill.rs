@@ -18,15 +18,15 @@ use crate::torture::{folder_on_disk, has_strace, number, program, run, succeed};
 const SIGKILL: i32 = 9;
 
 /// Numbers that look random, from a seed.
-struct Draws(u64);
+pub(crate) struct Draws(pub(crate) u64);
 
 impl Draws {
-    fn below(&mut self, end: u64) -> u64 {
+    pub(crate) fn below(&mut self, end: u64) -> u64 {
         self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         (self.0 >> 33) % end
     }
 
-    fn pick(&mut self, from: &[&'static str]) -> &'static str {
+    pub(crate) fn pick(&mut self, from: &[&'static str]) -> &'static str {
         from[usize::try_from(self.below(from.len() as u64)).unwrap()]
     }
 }
@@ -126,7 +126,7 @@ fn traced(folder: &Path, inject: &str, commits: &str) -> (String, ExitStatus) {
 }
 
 /// How often each call was made.
-fn count(trace: &str) -> BTreeMap<&str, u32> {
+pub(crate) fn count(trace: &str) -> BTreeMap<&str, u32> {
     let mut counts = BTreeMap::new();
     for line in trace.lines() {
         let call = line.split_once(' ').map_or("", |(_, rest)| rest.trim_start());

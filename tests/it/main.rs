@@ -8,6 +8,7 @@ mod kill;
 mod mapping;
 mod mutations;
 mod powercut;
+mod processes;
 mod protocol;
 mod space;
 mod syscalls;

@@ -1,5 +1,6 @@
 //! Goal: what commits and openings ask of the system: one `msync` for each durable commit that waits alone,
-//! fewer where several wait, two writes; and opening reads what was written last, however large the file is.
+//! fewer where several wait, two writes, six calls for locks; and opening reads what was written last, however
+//! large the file is.
 //! Method: strace counts the calls of the program `torture`. `FOLIO_LONG=1` ages a file of a million entries.
 
 use std::fs;
@@ -11,13 +12,14 @@ use crate::torture::{folder_on_disk, has_strace, program, run, succeed};
 
 const COMMITS: usize = 1_000;
 
-/// Calls of a run of the program on `db`, in order: name and the whole line.
+/// Calls of a run of the program on `db`, in order: name and the whole line, with the paths of what descriptors
+/// stand for.
 fn calls(db: &Path, words: &[&str]) -> Vec<(String, String)> {
     let trace = db.with_extension("trace");
     let traced = "trace=msync,fsync,fdatasync,sync_file_range,sync,syncfs,pwrite64,pwritev,pwritev2,pread64,\
-                  preadv,ftruncate,fallocate";
+                  preadv,ftruncate,fallocate,flock,fcntl";
     let mut command = Command::new("strace");
-    command.args(["-f", "-qq", "-o"]).arg(&trace).args(["-e", traced]).arg(program()).arg(words[0]);
+    command.args(["-f", "-y", "-qq", "-o"]).arg(&trace).args(["-e", traced]).arg(program()).arg(words[0]);
     let status = command.arg(db).args(&words[1..]).status().unwrap();
     let text = fs::read_to_string(&trace).unwrap();
     assert!(status.success() || words.contains(&"kill"), "{words:?}: {status}");
@@ -32,10 +34,15 @@ fn count(calls: &[(String, String)], name: &str) -> usize {
     calls.iter().filter(|call| call.0 == name).count()
 }
 
+/// Whether the call is about a lock file: what is written there is nothing that has to last.
+fn is_on_lock_file(line: &str) -> bool {
+    line.contains("-lock>")
+}
+
 /// Writes that are no growth. What a file grows by is written with zeros, and handed to the disk at once.
 fn writes(calls: &[(String, String)]) -> usize {
     let (mut all, mut since) = (0, 0);
-    for (name, _) in calls {
+    for (name, _) in calls.iter().filter(|call| !is_on_lock_file(&call.1)) {
         match name.as_str() {
             "pwrite64" | "pwritev" | "pwritev2" => since += 1,
             "sync_file_range" => since = 0,
@@ -59,6 +66,14 @@ fn check_session(db: &Path, more: &[&str]) -> f64 {
     for other in ["fsync", "fdatasync", "sync", "syncfs"] {
         assert_eq!(count(&calls, other), 0, "{other}");
     }
+    // A commit takes and lets go of the writer lock on the file, and in the lock file those of the leader and
+    // of the head record. To come in and to leave takes a few more.
+    for (call, each) in [("flock", 2), ("fcntl", 4)] {
+        let more = count(&calls, call).checked_sub(each * COMMITS);
+        assert!(more.is_some_and(|more| more <= 40), "{} calls of {call}", count(&calls, call));
+    }
+    let in_lock_file = |call: &&(String, String)| call.0.starts_with("pwrite") && is_on_lock_file(&call.1);
+    assert!(calls.iter().filter(in_lock_file).count() <= 2, "the lock file is written when it is opened");
     // The meta pages of the ceiling and of the end are no commit's.
     let writes = writes(&calls) - 2;
     let each = f64::from(u32::try_from(writes).unwrap()) / 1_000.0;
@@ -74,7 +89,7 @@ fn loaded(entries: u64) -> (tempfile::TempDir, std::path::PathBuf) {
 }
 
 #[test]
-fn a_durable_commit_is_one_sync_and_two_writes_or_four_on_an_aged_file() {
+fn a_durable_commit_is_one_sync_six_locks_and_two_writes_or_four_on_an_aged_file() {
     if !has_strace("how often commits sync and write") {
         return;
     }

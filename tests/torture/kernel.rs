@@ -9,6 +9,8 @@ use std::path::Path;
 
 use folio::Database;
 
+use crate::args::Failure;
+
 /// `FS_IOC_SHUTDOWN`, which is `EXT4_IOC_SHUTDOWN` and `XFS_IOC_GOINGDOWN`: `_IOR('X', 125, u32)`.
 #[cfg(target_os = "linux")]
 const SHUTDOWN: libc::Ioctl = 0x8004_587D;
@@ -102,4 +104,28 @@ pub(crate) fn kill_self(db: Database) -> String {
     let result = unsafe { libc::raise(libc::SIGKILL) };
     drop(db);
     format!("SIGKILL was sent and did not end the process ({result})")
+}
+
+/// Runs `child` in a forked copy of this process, which has one thread and no database open, and waits until
+/// it is killed.
+pub(crate) fn killed_child(child: impl FnOnce() -> Result<(), Failure>) -> Result<(), Failure> {
+    // SAFETY: there are no other threads, whose locks would stay locked in the child.
+    let pid = unsafe { libc::fork() };
+    if pid < 0 {
+        return Err(io::Error::last_os_error().into());
+    }
+    if pid == 0 {
+        if let Err(failure) = child() {
+            eprintln!("torture: {failure}");
+        }
+        // SAFETY: ends the child at once; none of the parent's exit handlers runs in it.
+        unsafe { libc::_exit(1) };
+    }
+    let mut status = 0;
+    // SAFETY: the pointer is to a live integer of this frame.
+    let waited = unsafe { libc::waitpid(pid, &raw mut status, 0) };
+    if waited == pid && libc::WIFSIGNALED(status) {
+        return Ok(());
+    }
+    Err(Failure::Error(format!("a child ended with status {status}")))
 }

@@ -7,6 +7,9 @@
 mod args;
 mod inserts;
 mod kernel;
+mod reads;
+mod storm;
+mod talk;
 mod verify;
 mod workload;
 mod write;
@@ -29,6 +32,16 @@ torture load DB [--entries N]
 torture inserts DB [--commits N] [--threads N] [--levels ..] [--from N] [--overwrite N] [--end close|kill]
 torture open DB
     the time of opening and of closing, in microseconds
+torture talk
+    does what lines of standard input say; talk.rs has the words
+torture storm read|write FOLDER NAME [--levels ..] [--hold MS] [--seed N]
+    one process of many that read and write FOLDER/db.folio until FOLDER/stop is there; they say what they saw
+    and what was acknowledged in FOLDER/NAME
+torture storm verify FOLDER
+torture reads DB [--times N] [--rounds N]
+    begins, gets and ends so often; with rounds, compared with the same in one transaction, in nanoseconds
+torture die DB [--times N]
+    so many processes, each of which opens DB, begins a snapshot, and is killed
 torture shutdown MOUNTPOINT ACKS
     cuts the power of a file system: nothing more reaches its disk, the journal neither; says how many bytes
     ACKS had before";
@@ -42,6 +55,10 @@ fn main() -> ExitCode {
         "load" => inserts::load(&mut args),
         "inserts" => inserts::run(&mut args),
         "open" => inserts::open(&mut args),
+        "talk" => talk::run(&mut args),
+        "storm" => storm::run(&mut args),
+        "reads" => reads::run(&mut args),
+        "die" => reads::die(&mut args),
         "shutdown" => shutdown(&mut args),
         _ => Err(Failure::Usage(HELP.to_owned())),
     };

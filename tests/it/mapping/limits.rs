@@ -165,6 +165,33 @@ fn child_with_a_full_disk() {
     db.close().unwrap();
 }
 
+/// The kernel would end a process that writes beyond the limit with a signal.
+#[test]
+fn a_lock_file_beyond_the_limit_is_an_error_and_no_signal() {
+    let (_folder, path) = place();
+    let db = create(&path).unwrap();
+    insert(&db, 0..50, 5000).unwrap();
+    db.close().unwrap();
+    run_child("ulimit -f 2; ulimit -c 0", "mapping::limits::child_with_no_lock_file", &path);
+    check_values(&open(&path).unwrap().begin_read().unwrap(), 0..50, 5000);
+}
+
+#[test]
+#[ignore = "the child of a_lock_file_beyond_the_limit_is_an_error_and_no_signal"]
+fn child_with_no_lock_file() {
+    let Some(path) = child_path() else { return };
+    for round in 0..2 {
+        for result in [open(&path), open_read_only(&path)] {
+            let error = result.expect_err("the lock file may not be as long as it has to be");
+            let of_lock_file = matches!(&error, Error::Io { path: named, .. } if *named == lock_file(&path));
+            assert!(of_lock_file && error.is_out_of_space(), "{error:?}");
+        }
+        if round == 0 {
+            fs::remove_file(lock_file(&path)).unwrap();
+        }
+    }
+}
+
 /// "It survives the end of the process": also where the next process has only just room for the file itself.
 #[test]
 fn a_buffered_commit_is_found_again_with_one_descriptor_left() {

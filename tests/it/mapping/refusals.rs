@@ -81,6 +81,7 @@ fn an_empty_file_and_another_format_are_no_database() {
         let either = open_with(&path, Database::options().create(true));
         assert!(matches!(either, Err(Error::NotADatabase { .. })));
         assert!(fs::read(&path).unwrap() == content, "it was not touched");
+        assert!(fs::symlink_metadata(lock_file(&path)).is_err(), "nothing was made beside it");
     }
 }
 
