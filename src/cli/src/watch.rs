@@ -18,14 +18,14 @@ const LOOK: Duration = Duration::from_secs(1);
 
 /// Print what changes in a table, commit by commit, as other processes make it
 ///
-/// The first line says where it begins: the newest transaction, and how many entries the table has. A commit
-/// that changes something in the table, or in the given range, is a line that says how much, and a line for
-/// each key in order: + key value, ~ key old new, - key, with tabs between. Commits that came between two
-/// looks are shown as one. In jsonl every change is {"first_txn":..,"txn":..,"change":..,"key":..,"before":
-/// ..,"after":..}, with "before_hex" and so on for bytes that are not UTF-8.
+/// The first line says where it begins: the newest transaction, and how many entries there are. A commit that
+/// changes something in the table, or in the given range, is a line that says how much, and a line for each
+/// key in order: + key value, ~ key old new, - key, with tabs between. Commits that came between two looks
+/// are shown as one. In jsonl a change is an object with "first_txn", "txn", "change" (inserted, changed,
+/// removed), "key", "before" and "after", or "before_hex" and so on for bytes that are not UTF-8.
 ///
-/// It reads the pages that changed, not the table. While it waits, a snapshot of what it has shown stays, and
-/// its pages are not reused; it is stopped with Ctrl-C.
+/// It reads the pages that changed, not the whole table. The pages of what it has shown last are not reused
+/// until it shows the next commit. Ctrl-C stops it.
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  folio watch words.folio words --prefix b --count 2")]
 pub(crate) struct Watch {
@@ -38,7 +38,7 @@ pub(crate) struct Watch {
     /// Stop after this many commits were shown
     #[arg(long, value_name = "N")]
     count: Option<u64>,
-    /// How a change is written, as in `dump`
+    /// How a change is written, keys and values as in `dump`
     #[arg(long, value_enum, default_value_t = LineFormat::Tsv)]
     format: LineFormat,
 }
@@ -53,6 +53,8 @@ impl Watch {
             let Some(now) = next_commit(&db, shown.txn())? else { return Ok(()) };
             if self.show(&shown, &now, &range)? {
                 left -= 1;
+            } else if !output::has_reader() {
+                return Ok(());
             }
             shown = now;
         }

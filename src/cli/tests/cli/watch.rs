@@ -92,6 +92,13 @@ impl Drop for Watch {
     }
 }
 
+/// The database in this process, for what the tool cannot do.
+#[expect(unsafe_code, reason = "the contract of a mapped file")]
+fn open(place: &Place, name: &str) -> folio::Database {
+    // SAFETY: nobody but Folio writes to the file.
+    unsafe { folio::Database::open(place.path(name)) }.unwrap()
+}
+
 #[test]
 fn every_commit_is_shown_once() {
     let place = Place::with_words();
@@ -154,6 +161,22 @@ fn it_ends_when_nobody_reads_its_output_though_nothing_is_committed() {
 }
 
 #[test]
+fn it_ends_so_while_other_tables_change_without_pause_too() {
+    let place = Place::with_words();
+    let (mut watch, _) = Watch::start(&place, &["words.folio", "words"], 5);
+    drop(watch.out.take());
+    let db = open(&place, "words.folio");
+    while watch.child.try_wait().unwrap().is_none() {
+        let mut tx = db.begin_write().unwrap();
+        tx.set_durability(folio::Durability::Buffered);
+        let txn = tx.txn().to_le_bytes();
+        tx.create_raw("other", "bytes", "bytes").unwrap().insert(b"key", &txn).unwrap();
+        tx.commit().unwrap();
+    }
+    assert_eq!(watch.ends().code(), Some(0));
+}
+
+#[test]
 fn a_reader_that_goes_away_ends_it_at_the_next_line_too() {
     let place = Place::with_words();
     // Each line that is shown makes the next commit, until `head` has had enough.
@@ -200,9 +223,7 @@ fn a_table_may_be_dropped_and_made_anew_with_other_types() {
     let place = Place::with_types("str", "u64");
     place.run(&["put", "x.folio", "t", "one", "1"]).succeeds();
     let (mut watch, _) = Watch::start(&place, &["x.folio", "t", "--count", "3"], 1);
-    // SAFETY: nobody but Folio writes to the file.
-    #[expect(unsafe_code, reason = "the tool drops no tables")]
-    let db = unsafe { folio::Database::open(place.path("x.folio")) }.unwrap();
+    let db = open(&place, "x.folio");
     let commit = |change: &dyn Fn(&folio::WriteTransaction)| {
         let tx = db.begin_write().unwrap();
         change(&tx);
