@@ -130,8 +130,8 @@ impl<'tx> RawTable<'tx> {
     ///
     /// Reads the pages that are not the same in both and the paths to them, whatever the size of the table:
     /// what both snapshots share is skipped unread, values that lie outside their leaf included. A value that
-    /// was replaced by an equal one is no change; the names of the types are not compared. A table of another
-    /// database, or of the same file in another handle of it, is compared entry by entry.
+    /// was replaced by an equal one is no change; the names of the types are not compared. Tables of two
+    /// databases, or of one that was closed and opened again, are compared entry by entry.
     ///
     /// # Errors
     /// None here: a damaged page is an item of the iterator, and the last.

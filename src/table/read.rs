@@ -147,8 +147,8 @@ impl<'tx, K: Key, V: Value> ReadTable<'tx, K, V> {
     /// the keys. A table that does not exist in one of them is empty there.
     ///
     /// Reads the pages that are not the same in both and the paths to them, whatever the size of the table:
-    /// what both snapshots share is skipped unread. A value that was replaced by an equal one is no change. A
-    /// table of another database, or of the same file in another handle of it, is compared entry by entry.
+    /// what both snapshots share is skipped unread. A value that was replaced by an equal one is no change.
+    /// Tables of two databases, or of one that was closed and opened again, are compared entry by entry.
     ///
     /// The iterator's items can be [`Error::Corrupted`](crate::Error::Corrupted) and
     /// [`Error::Decode`](crate::Error::Decode).

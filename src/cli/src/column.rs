@@ -165,6 +165,16 @@ impl Column {
             Side::Key => "key",
             Side::Value => "value",
         };
+        self.write_json_as(out, name, bytes)
+    }
+
+    /// The same with another name.
+    pub(crate) fn write_json_as(
+        &self,
+        out: &mut impl Write,
+        name: &str,
+        bytes: &[u8],
+    ) -> Result<(), Failure> {
         let text = match self.form {
             Form::Bytes | Form::Str => str::from_utf8(bytes).ok(),
             Form::Bare | Form::Other => {

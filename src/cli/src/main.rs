@@ -26,6 +26,7 @@ mod put;
 mod scan;
 mod stat;
 mod tables;
+mod watch;
 
 use failure::Failure;
 
@@ -55,6 +56,7 @@ enum Command {
     Put(put::Put),
     Del(del::Del),
     Count(count::Count),
+    Watch(watch::Watch),
     Tables(tables::Tables),
     Stat(stat::Stat),
     Check(check::Check),
@@ -87,6 +89,7 @@ fn run(command: Command) -> Result<(), Failure> {
         Command::Put(put) => put.run(),
         Command::Del(del) => del.run(),
         Command::Count(count) => count.run(),
+        Command::Watch(watch) => watch.run(),
         Command::Tables(tables) => tables.run(),
         Command::Stat(stat) => stat.run(),
         Command::Check(check) => check.run(),

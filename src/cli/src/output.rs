@@ -2,9 +2,22 @@
 
 use std::io::{self, BufWriter, StdoutLock, Write};
 
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+
 /// Standard output, locked and buffered. Commands flush it themselves, so that an error at the end is seen.
 pub(crate) fn stdout() -> BufWriter<StdoutLock<'static>> {
     BufWriter::with_capacity(128 << 10, io::stdout().lock())
+}
+
+/// Whether somebody may still read standard output: not so when it is a pipe whose other end is closed.
+pub(crate) fn has_reader() -> bool {
+    let stdout = io::stdout();
+    // Errors and the end are told without being asked for.
+    let mut polled = [PollFd::new(&stdout, PollFlags::empty())];
+    match poll(&mut polled, Some(&Timespec::default())) {
+        Ok(_) => !polled[0].revents().intersects(PollFlags::ERR | PollFlags::HUP),
+        Err(_) => true,
+    }
 }
 
 /// `1234567` as `1,234,567`.

@@ -3,8 +3,8 @@
 
 use crate::Place;
 
-const COMMANDS: [&str; 11] =
-    ["load", "dump", "scan", "get", "put", "del", "count", "tables", "stat", "check", "compact"];
+const COMMANDS: [&str; 12] =
+    ["load", "dump", "scan", "get", "put", "del", "count", "watch", "tables", "stat", "check", "compact"];
 
 #[test]
 fn every_command_is_listed_and_no_other() {
@@ -29,7 +29,15 @@ fn every_example_works() {
             assert!(example.starts_with(command), "{example}");
             let place = Place::with_words();
             place.write("src/lib.rs", b"//! A library.\n");
-            place.shell(&format!("folio {example}")).succeeds();
+            if command == "watch" {
+                // Whoever reads its output makes a commit for every line.
+                let put = "n=x$n; folio put words.folio words blue $n";
+                let line = format!("folio {example} | while read -r line; do echo \"$line\"; {put}; done");
+                let shown = place.shell(&line).succeeds().text();
+                assert!(shown.contains("inserted\n+\tblue\tx\n"), "{shown}");
+            } else {
+                place.shell(&format!("folio {example}")).succeeds();
+            }
         }
     }
 }
