@@ -14,8 +14,6 @@ mod commit;
 mod extents;
 mod free_log;
 mod head;
-#[cfg(test)]
-mod openers;
 mod pages;
 mod recovery;
 mod shared;
