@@ -234,8 +234,8 @@ impl Storage {
     }
 
     /// Makes the file longer by `more` bytes, with blocks from `from` on. No byte that is there changes,
-    /// whatever others write meanwhile. So the next sync has a new length to write, and the disk is told of all
-    /// that the file has, also where an earlier sync has failed to.
+    /// whatever others write meanwhile. So the next sync has a new length to write, and the disk is told of
+    /// all that the file has, also where an earlier sync has failed to.
     ///
     /// # Errors
     /// As [`write_at`](Storage::write_at); `EOPNOTSUPP` where the file system has no such call.

@@ -213,8 +213,8 @@ impl Shared {
         self.set_word(at::UNFINISHED, u64::from(meta) | u64::from(sync) << 1);
     }
 
-    /// What transactions before this one have written may be in the system's memory alone, and count as written
-    /// there, unless it is older than the durable root. For the leader.
+    /// What transactions before this one have written may be in the system's memory alone, and count as
+    /// written there, unless it is older than the durable root. For the leader.
     pub(super) fn doubted(&self) -> u64 {
         self.word(at::DOUBTED)
     }
