@@ -164,9 +164,15 @@ fn open_behind_door(
 /// What those say who have the file open: their state is taken as it is, whatever the file alone would say.
 fn join(storage: &Storage, shared: &Shared) -> Result<Found> {
     shared.check_version()?;
-    let (_, slot) = shared.meta();
-    let mut bytes = vec![0; META_LEN];
-    storage.read_exact_at(&mut bytes, META_AT[slot])?;
+    let (slot, bytes) = loop {
+        let durable = shared.meta();
+        let mut bytes = vec![0; META_LEN];
+        storage.read_exact_at(&mut bytes, META_AT[durable.1])?;
+        // Leaders go on meanwhile: the second one from here writes over this page.
+        if shared.meta() == durable {
+            break (durable.1, bytes);
+        }
+    };
     let meta = Meta::decode(&bytes, page::page_at(META_AT[slot], 4096))?;
     shared.check_database(&meta.database_id)?;
     let head = shared.head();

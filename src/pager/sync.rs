@@ -12,7 +12,7 @@ use super::Pager;
 use super::head::Head;
 use super::shared::Unfinished;
 use super::snapshot::{Base, Snapshot};
-use super::walk::{Walk, write_end_again};
+use super::walk::Walk;
 use crate::error::{Error, Result};
 use crate::page::{CommitRecord, HEAD_AT, HeadRecord, META_AT, META_LEN, Meta, Root, TxnId};
 use crate::storage::{Held, Others};
@@ -96,6 +96,19 @@ impl Pager {
         Ok(())
     }
 
+    /// A writer that was killed may have left the head record of a commit that never became visible. Nobody
+    /// pins that one, so the next transactions may spoil it; then what is visible would not be found when the
+    /// last process ends. For who has the writer lock and that on the heads, before any page is written.
+    pub(super) fn repair_head_record(&self, head: &Root) -> Result<()> {
+        let shared = &self.base.shared;
+        let visible = shared.visible();
+        if visible.txn == head.txn || visible.txn <= shared.durable() || self.check_writable().is_err() {
+            return Ok(());
+        }
+        let _turn = shared.meeting().head_record()?;
+        self.write_head_record(&visible).inspect_err(|error| self.end_writing(error))
+    }
+
     /// For who has the lock on the head record.
     fn write_head_record(&self, root: &Root) -> Result<()> {
         let base_sums = self.base.shared.base_sums();
@@ -125,11 +138,13 @@ impl Pager {
             error => error,
         })?;
         self.take_over(&mut turn)?;
+        let durable = shared.durable();
         // 2. Capture the head; from here on its root is pinned.
-        let head = self.capture().map_err(|error| self.unknown(txn, error))?;
+        let head = self.capture(&turn).map_err(|error| self.unknown(txn, error))?;
         // 3. What the meta page relies on; or, if that is too much to verify at opening, a sync of it first.
         let mut record = head.record(durable);
-        if turn.cut_short {
+        // Pages that were written before a sync was cut short may be committed only now.
+        if turn.cut_short || durable.0 + 1 < shared.doubted() {
             self.write_again_since(durable, &head.root).map_err(|error| self.unknown(txn, error))?;
             record = None;
         }
@@ -154,13 +169,16 @@ impl Pager {
     }
 
     /// The newest commit, pinned.
-    fn capture(&self) -> Result<Arc<Head>> {
+    fn capture(&self, turn: &Turn<'_>) -> Result<Arc<Head>> {
         let shared = &self.base.shared;
         let root = match shared.capture() {
             Some(root) => root,
             // So many leaders were killed one after another. None of their meta pages is in the page cache
-            // any more, and after a sync none is on the disk: what they have captured may go.
+            // any more, and after a sync none is on the disk: what they have captured may go. The last one is
+            // wiped out again, since a sync may have failed to write that.
             None => {
+                shared.set_unfinished(Unfinished { meta: true, ..shared.unfinished() });
+                self.base.storage.write_at(&[&[0; META_LEN]], META_AT[1 - turn.leader.slot])?;
                 self.sync(&shared.durable_root())?;
                 shared.forget_captures();
                 shared.capture().expect("there is room now")
@@ -199,7 +217,11 @@ impl Pager {
         let unfinished = shared.unfinished();
         let (sequence, slot) = shared.meta();
         turn.cut_short = unfinished.sync;
+        if turn.cut_short {
+            shared.set_doubted(shared.next_id());
+        }
         if (turn.leader.meta.sequence, turn.leader.slot) == (sequence, slot) && !unfinished.meta {
+            self.finish_for_others(turn);
             return Ok(());
         }
         let mut bytes = vec![0; META_LEN];
@@ -214,7 +236,17 @@ impl Pager {
             })?;
             shared.set_base_sums([Meta::sum_of(&bytes), 0]);
         }
+        self.finish_for_others(turn);
         Ok(())
+    }
+
+    /// A leader may have been killed between its last two words: its meta page is durable, and its root does
+    /// not say so. As long as that is so the capture alone pins it.
+    fn finish_for_others(&self, turn: &Turn<'_>) {
+        let root = &turn.leader.meta.root;
+        if root.txn > self.base.shared.durable() {
+            self.base.shared.set_durable(root);
+        }
     }
 
     /// Writes what `root` has in addition to the durable root again, byte for byte: what a sync could not
@@ -224,7 +256,9 @@ impl Pager {
         let mut walk = Walk::new(storage, *page_size, *seed, durable, *root, true);
         walk.everything()?;
         walk.written_again?;
-        write_end_again(storage, root, *page_size)
+        // The disk may have a shorter file. The root's last page is not written again, as opening does it: it
+        // may be free, and the writer just writing it.
+        storage.make_longer(root.page_count * *page_size as u64, *page_size as u64)
     }
 
     /// Writes `meta`, with the next sequence number, into the spare slot, and syncs.

@@ -185,6 +185,7 @@ impl Pager {
         writer.file_pages = self.base.storage.len()? / self.base.page_size as u64;
         let root = self.base.shared.head();
         let mut heads = self.heads.lock();
+        self.repair_head_record(&root)?;
         if heads.head.root.txn != root.txn {
             heads.head = Arc::new(self.head_of_others(root));
             drop(heads);

@@ -261,6 +261,19 @@ impl Storage {
         self.probe.truncate(len, truncate).map_err(|error| self.error("ftruncate", error))
     }
 
+    /// Makes the file longer by `more` bytes, with blocks from `from` on. No byte that is there changes,
+    /// whatever others write meanwhile. So the next sync has a new length to write, and the disk is told of
+    /// all that the file has, also where an earlier sync has failed to.
+    ///
+    /// # Errors
+    /// As [`write_at`](Storage::write_at); `EOPNOTSUPP` where the file system has no such call.
+    pub(crate) fn make_longer(&self, from: u64, more: u64) -> Result<()> {
+        self.check_writable()?;
+        let len = self.len()?.max(from) + more;
+        let allocate = || sys::allocate(self.file(), from, len - from);
+        self.probe.truncate(len, allocate).map_err(|error| self.error("fallocate", error))
+    }
+
     /// Maps the file and the address space behind it, `reserve` bytes in all, or as many as the file has.
     ///
     /// Where that much cannot be had (`RLIMIT_AS`, small address spaces), half of it, and so on down to twice

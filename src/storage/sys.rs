@@ -158,6 +158,22 @@ pub(super) fn start_writeback(file: &File, offset: u64, len: u64) -> io::Result<
     }
 }
 
+/// Gives the range of the file blocks, and makes the file so long at least. What is there stays, also what
+/// others write meanwhile. `Unsupported` where there is no such call.
+pub(super) fn allocate(file: &File, offset: u64, len: u64) -> io::Result<()> {
+    #[cfg(target_os = "linux")]
+    {
+        let (offset, len) = (file_offset(offset)?, file_offset(len)?);
+        // SAFETY: a descriptor that is open, since `file` is, and plain numbers.
+        succeeded(unsafe { libc::fallocate(file.as_raw_fd(), 0, offset, len) })
+    }
+    #[cfg(not(target_os = "linux"))]
+    {
+        let _ = (file, offset, len);
+        Err(io::ErrorKind::Unsupported.into())
+    }
+}
+
 /// A new file that lives in memory and has no name. `Unsupported` where there is no `memfd_create`.
 pub(super) fn memory_file() -> io::Result<File> {
     #[cfg(target_os = "linux")]

@@ -71,6 +71,7 @@ mod at {
     pub(super) const SHOWN: usize = 14;
     pub(super) const SLEEPERS: usize = 15;
     pub(super) const CAPTURED: std::ops::Range<usize> = 16..32;
+    pub(super) const DOUBTED: usize = 32;
     pub(super) const ROOTS: usize = 64;
 }
 
@@ -214,6 +215,16 @@ impl Shared {
 
     pub(super) fn set_unfinished(&self, Unfinished { meta, sync }: Unfinished) {
         self.set_word(at::UNFINISHED, u64::from(meta) | u64::from(sync) << 1);
+    }
+
+    /// What transactions before this one have written may be in the system's memory alone, and count as
+    /// written there, unless it is older than the durable root. For the leader.
+    pub(super) fn doubted(&self) -> u64 {
+        self.word(at::DOUBTED)
+    }
+
+    pub(super) fn set_doubted(&self, id: u64) {
+        self.set_word(at::DOUBTED, id);
     }
 
     /// The checksums of the durable meta page, and of the one that is being written.

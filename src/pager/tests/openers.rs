@@ -58,8 +58,7 @@ fn the_file_is_cut_behind_the_newest_commit_of_all() {
     first.write(|tx| assert!(tx.drop_table("large", Location::caller()).unwrap()));
     (1..4).for_each(|i| first.fill("small", i));
     drop(reader);
-    // Its page count is lower by now, and nobody has cut the file: the commit that lowered it was not the
-    // last.
+    // The page count is lower after this one, and nobody has cut the file yet.
     first.fill("small", 5);
     let reader = second.0.begin_read().unwrap();
     first.fill("small", 6);

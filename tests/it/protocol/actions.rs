@@ -1,30 +1,37 @@
 //! Who may go on, and the step that is taken.
 
-use super::check::{End, Violation};
+use std::iter::repeat_n;
+
+use super::broken::Broken;
+use super::check::Violation;
 use super::choices::Turn;
 use super::leader::Job;
-use super::recovery::Opening;
-use super::state::{Model, READERS};
+use super::openers::Passage;
+use super::state::{Model, ONLY_READS};
+use super::words::READERS;
 
-/// A step of somebody, or the end of it all.
+/// A step of somebody, or the end of it all. Numbers are those of processes, or of readers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Action {
-    Begin,
+    Begin(usize),
     Scan,
     ScanAgain,
     RaiseCeiling,
     WritePage,
     RewritePage,
     Commit,
+    Publish,
     Abort,
-    Cut,
-    Capture,
+    Cut(usize),
+    BeginToLead(usize),
     Lead,
-    KillLeader,
     FailSync,
+    FailSyncUntold,
     Read(usize),
-    Close,
-    Open,
+    Open(usize),
+    Pass,
+    Close(usize),
+    Kill(usize),
     KillAll,
     CutPower,
 }
@@ -32,6 +39,9 @@ pub(super) enum Action {
 /// How a schedule is mixed. A violation may need a slow leader, a slow writer, or many ends.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Mix {
+    /// Processes that take part and can write, and whether one that only reads does.
+    pub(super) writers: usize,
+    pub(super) onlooker: bool,
     /// How often each is offered, where others are once.
     pub(super) writer: usize,
     pub(super) leader: usize,
@@ -39,11 +49,16 @@ pub(super) struct Mix {
     pub(super) readers: usize,
     /// Ends, failures and aborts are offered once in so many steps; 0 for never.
     pub(super) rare: usize,
-    /// How often killing the leader is offered then, where other ends are once.
+    /// How often killing the leader's process is offered then, and the writer's, where other ends are once.
     pub(super) leaders_die: usize,
+    pub(super) writers_die: usize,
     /// And how often a sync that runs fails, or the power.
     pub(super) syncs_fail: usize,
+    /// And so that its leader is killed at once.
+    pub(super) untold: usize,
     pub(super) power_fails: usize,
+    /// And closing in good order.
+    pub(super) closes: usize,
     /// One in so many commits is immediate.
     pub(super) immediate: usize,
     /// Places are written twice.
@@ -53,19 +68,28 @@ pub(super) struct Mix {
 }
 
 impl Mix {
-    /// A writer, a leader, and nothing rare.
+    /// One process, a writer, a leader, and nothing rare.
     pub(super) const PLAIN: Mix = Mix {
+        writers: 1,
+        onlooker: false,
         writer: 1,
         leader: 1,
         readers: 0,
         rare: 0,
         leaders_die: 1,
+        writers_die: 1,
         syncs_fail: 1,
+        untold: 0,
         power_fails: 1,
+        closes: 1,
         immediate: 2,
         rewrites: false,
         small: false,
     };
+
+    fn takes_part(&self, process: usize) -> bool {
+        process < self.writers || process == ONLY_READS && self.onlooker
+    }
 }
 
 impl Model {
@@ -73,37 +97,40 @@ impl Model {
     pub(super) fn actions(&self, mix: &Mix, rare: bool, actions: &mut Vec<Action>) {
         actions.clear();
         if rare {
-            actions.push(Action::KillAll);
-            actions.extend(std::iter::repeat_n(Action::CutPower, mix.power_fails));
+            self.ends(mix, actions);
         }
-        let Some(open) = &self.open else {
-            actions.push(Action::Open);
-            if rare && matches!(self.opening, Opening::Sync { .. }) {
-                actions.extend(std::iter::repeat_n(Action::FailSync, mix.syncs_fail));
-            }
-            return;
-        };
-        let closing = open.leader.as_ref().is_some_and(|leader| leader.job == Job::Close);
-        if open.shown && !closing {
-            self.writer_actions(mix, rare, actions);
-            for number in 0..mix.readers.min(READERS) {
-                actions.push(Action::Read(number));
+        match &self.door {
+            Some(door) if matches!(door.passage, Passage::Lead | Passage::Close) => {}
+            Some(_) => actions.push(Action::Pass),
+            None => {
+                let absent = |process: &usize| self.processes[*process].is_none() && mix.takes_part(*process);
+                actions.extend((0..self.processes.len()).filter(absent).map(Action::Open));
             }
         }
-        match &open.leader {
+        let Some(words) = &self.words else { return };
+        if self.ready().next().is_some() {
+            actions.extend((0..mix.readers.min(READERS)).map(Action::Read));
+        }
+        let closing = matches!(&self.door, Some(door) if door.passage == Passage::Close);
+        let writers = self.ready().filter(|process| *process != ONLY_READS && words.recovered);
+        let writers: Vec<usize> = if closing { Vec::new() } else { writers.collect() };
+        self.writer_actions(mix, rare, &writers, actions);
+        match &self.leader {
             Some(leader) => {
-                actions.extend(std::iter::repeat_n(Action::Lead, mix.leader));
-                if rare && leader.is_syncing() {
-                    actions.extend(std::iter::repeat_n(Action::FailSync, mix.syncs_fail));
-                }
-                if rare && open.shown && !closing {
-                    actions.extend(std::iter::repeat_n(Action::KillLeader, mix.leaders_die));
-                }
+                let waits = leader.wants_head_record_lock() && !self.is_head_record_free();
+                actions.extend(repeat_n(Action::Lead, if waits { 0 } else { mix.leader }));
             }
-            None if open.ended => {}
-            None if open.head.txn != open.durable => actions.push(Action::Capture),
-            None if rare && open.writer.is_none() => actions.push(Action::Close),
+            None if words.ended => {}
+            None if words.head.txn != words.durable.txn => {
+                actions.extend(writers.iter().map(|process| Action::BeginToLead(*process)));
+            }
             None => {}
+        }
+        if rare || words.ended {
+            let can = |process: &usize| self.can_close(*process);
+            for process in self.ready().filter(can) {
+                actions.extend(repeat_n(Action::Close(process), mix.closes));
+            }
         }
         if actions.is_empty() {
             // Writing has ended, and nobody is there any more.
@@ -111,39 +138,73 @@ impl Model {
         }
     }
 
-    fn writer_actions(&self, mix: &Mix, rare: bool, actions: &mut Vec<Action>) {
-        let Some(open) = &self.open else { return };
-        let Some(writer) = &open.writer else {
-            if !open.ended {
-                actions.extend(std::iter::repeat_n(Action::Begin, mix.writer));
-                if self.can_cut() {
-                    actions.push(Action::Cut);
+    fn ends(&self, mix: &Mix, actions: &mut Vec<Action>) {
+        actions.push(Action::KillAll);
+        actions.extend(repeat_n(Action::CutPower, mix.power_fails));
+        actions.extend((0..self.processes.len()).filter(|number| self.is_in(*number)).map(Action::Kill));
+        if let Some(leader) = &self.leader {
+            actions.extend(repeat_n(Action::Kill(leader.process), mix.leaders_die));
+            if leader.is_syncing() {
+                actions.extend(repeat_n(Action::FailSync, mix.syncs_fail));
+                actions.extend(repeat_n(Action::FailSyncUntold, mix.untold));
+            }
+        }
+        if let Some(writer) = &self.writer {
+            actions.extend(repeat_n(Action::Kill(writer.process), mix.writers_die));
+        }
+        if matches!(&self.door, Some(door) if matches!(door.passage, Passage::Sync { .. })) {
+            actions.extend(repeat_n(Action::FailSync, mix.syncs_fail));
+        }
+    }
+
+    fn is_in(&self, process: usize) -> bool {
+        self.processes[process].is_some() || self.door.as_ref().is_some_and(|door| door.process == process)
+    }
+
+    fn is_head_record_free(&self) -> bool {
+        let publish = self.writer.as_ref().and_then(|writer| writer.publish.as_ref());
+        self.breaks(Broken::HeadRecordLockIgnored)
+            || !publish.is_some_and(|publish| publish.has_head_record_lock())
+    }
+
+    fn writer_actions(&self, mix: &Mix, rare: bool, writers: &[usize], actions: &mut Vec<Action>) {
+        let Some(words) = &self.words else { return };
+        let Some(writer) = &self.writer else {
+            let begins = !words.ended && self.can_publish();
+            for process in writers.iter().filter(|_| begins) {
+                actions.extend(repeat_n(Action::Begin(*process), mix.writer));
+                if self.can_cut(*process) {
+                    actions.push(Action::Cut(*process));
                 }
             }
             return;
         };
-        let next = if !writer.has_scanned() {
+        let next = if writer.publish.is_some() {
+            self.can_publish().then_some(Action::Publish)
+        } else if !writer.has_scanned() {
             Some(Action::Scan)
-        } else if !writer.started && writer.root.txn >= open.ceiling {
+        } else if !writer.started && writer.root.txn >= words.ceiling {
             // It waits for the leader lock.
-            (open.leader.is_none() && !open.ended).then_some(Action::RaiseCeiling)
+            (self.leader.is_none() && !words.ended).then_some(Action::RaiseCeiling)
         } else if writer.writes_left > 0 {
             Some(Action::WritePage)
         } else {
             Some(Action::Commit)
         };
         if let Some(next) = next {
-            actions.extend(std::iter::repeat_n(next, mix.writer));
+            actions.extend(repeat_n(next, mix.writer));
+        }
+        if writer.publish.is_some() {
+            return;
         }
         if mix.rewrites && writer.can_rewrite() {
             actions.push(Action::RewritePage);
         }
-        let raises = open.leader.as_ref().is_some_and(|leader| leader.job == Job::Ceiling);
         // Where the disk is full: a sync may have set pages free (`Txn::settles` in `src/pager/txn.rs`).
-        if rare && !raises && writer.has_scanned() {
+        if rare && !writer.raises && writer.has_scanned() {
             actions.push(Action::ScanAgain);
         }
-        if rare && !raises || next.is_none() && open.ended {
+        if rare && !writer.raises || next.is_none() && words.ended {
             actions.push(Action::Abort);
         }
     }
@@ -151,35 +212,35 @@ impl Model {
     /// Takes the step.
     pub(super) fn act(&mut self, action: Action, mix: &Mix, turn: &mut Turn) -> Result<(), Violation> {
         match action {
-            Action::Begin => self.begin(mix, turn),
+            Action::Begin(process) => self.begin(process, mix, turn),
             Action::Scan => self.scan(turn),
             Action::ScanAgain => self.scan_again(turn),
             Action::RaiseCeiling => self.raise_ceiling(turn),
             Action::WritePage => self.write_page(turn),
             Action::RewritePage => self.rewrite_page(turn),
             Action::Commit => self.commit(turn),
+            Action::Publish => self.publish(turn),
             Action::Abort => self.abort(turn),
-            Action::Cut => self.cut(turn),
-            Action::Capture => {
+            Action::Cut(process) => self.cut(process, turn),
+            Action::BeginToLead(process) => {
                 let two_phase = turn.choices.one_in(2);
-                self.capture(two_phase, turn);
+                self.lead_for(process, Job::Commits, two_phase, turn);
             }
             Action::Lead => self.lead(turn),
-            Action::KillLeader => self.kill_leader(turn),
-            Action::FailSync if self.open.is_none() => self.fail_opening(turn),
+            Action::FailSync if self.leader.is_none() => self.fail_opening(turn),
             Action::FailSync => self.fail_sync(turn),
+            Action::FailSyncUntold => {
+                self.fail_sync(turn);
+                let process = self.leader.as_ref().expect("a leader").process;
+                self.kill(process, turn);
+            }
             Action::Read(number) => self.read(number, turn),
-            Action::Close => self.close(turn),
+            Action::Open(process) => self.open(process, turn),
+            Action::Pass => return self.pass(turn),
+            Action::Close(process) => self.close(process, turn),
+            Action::Kill(process) => self.kill(process, turn),
             Action::KillAll => self.kill_all(turn),
             Action::CutPower => self.cut_power(turn),
-            Action::Open => match self.opening.clone() {
-                Opening::Look => {
-                    self.disk.drop_clean(turn.choices);
-                    let found = self.judge(&self.disk.cached(), End::Processes)?;
-                    self.look(found, turn);
-                }
-                Opening::Sync { slot, meta, spare_is_bad } => self.settle(slot, &meta, spare_is_bad, turn),
-            },
         }
         Ok(())
     }

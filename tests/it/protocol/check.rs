@@ -67,12 +67,12 @@ impl Model {
 
     /// No page of a root that readers or the writer look at is ever written or cut off.
     fn check_used(&self) -> Result<(), What> {
-        let Some(open) = &self.open else { return Ok(()) };
-        let read = open.readers.iter().filter_map(|reader| match reader {
-            Reader::Reading(root) => Some(root),
+        let Some(words) = &self.words else { return Ok(()) };
+        let read = self.readers.iter().filter_map(|reader| match reader {
+            Reader::Reading { root, .. } => Some(root),
             _ => None,
         });
-        for root in read.chain([&open.visible, &open.head]) {
+        for root in read.chain([words.visible(), &words.head]) {
             let cached = |page: usize| self.disk.pages[page].cached;
             let wrong = root.live().find(|(page, content)| cached(*page) != *content);
             let behind = (root.page_count > self.disk.len.cached).then_some(self.disk.len.cached);

@@ -310,7 +310,7 @@ impl fmt::Display for Image {
             Content::Torn => "torn".to_owned(),
             Content::Nothing => "-".to_owned(),
         };
-        let pages: Vec<String> = self.pages[..self.len].iter().map(page).collect();
+        let pages: Vec<String> = self.pages.iter().take(self.len).map(page).collect();
         let metas = self.metas.each_ref().map(|meta| match meta {
             Some(meta) => format!("root {}", meta.root.txn),
             None => "torn".to_owned(),

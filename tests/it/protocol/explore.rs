@@ -7,7 +7,7 @@ use super::choices::{Choices, Turn};
 use super::state::Model;
 
 /// Kinds of schedules; each is one of them.
-const MIXES: [Mix; 10] = [
+const MIXES: [Mix; 19] = [
     Mix { readers: 2, rare: 12, rewrites: true, ..Mix::PLAIN },
     Mix { writer: 2, readers: 1, rare: 12, ..Mix::PLAIN },
     // A slow leader: several transactions come and go while it syncs.
@@ -21,8 +21,32 @@ const MIXES: [Mix; 10] = [
     Mix { writer: 8, leader: 2, rare: 10, small: true, ..Mix::PLAIN },
     Mix { writer: 8, leader: 2, rare: 10, power_fails: 20, small: true, ..Mix::PLAIN },
     Mix { writer: 6, leader: 2, rare: 4, syncs_fail: 10, small: true, ..Mix::PLAIN },
-    Mix { writer: 4, leader: 2, rare: 4, leaders_die: 20, small: true, ..Mix::PLAIN },
+    // Two processes, and one that only reads.
+    Mix { readers: 2, rare: 12, rewrites: true, ..SEVERAL },
+    Mix { writer: 3, leader: 3, readers: 1, rare: 12, leaders_die: 10, small: true, ..SEVERAL },
+    Mix { writer: 4, leader: 2, rare: 6, leaders_die: 20, small: true, ..SEVERAL },
+    Mix { writer: 6, leader: 2, rare: 6, writers_die: 10, immediate: 4, small: true, ..SEVERAL },
+    Mix { writer: 4, leader: 4, rare: 6, leaders_die: 10, syncs_fail: 20, small: true, ..SEVERAL },
+    Mix {
+        writer: 4,
+        leader: 4,
+        rare: 6,
+        leaders_die: 10,
+        closes: 20,
+        power_fails: 4,
+        small: true,
+        ..SEVERAL
+    },
+    Mix { writer: 4, leader: 4, rare: 20, leaders_die: 10, immediate: 8, ..SEVERAL },
+    // Nobody is told of failed syncs; once with a writer that is slow, too.
+    Mix { writer: 6, leader: 8, rare: 6, untold: 60, small: true, ..SEVERAL },
+    Mix { writer: 2, leader: 8, rare: 6, untold: 60, small: true, ..SEVERAL },
+    // Whoever comes is slow.
+    Mix { writer: 40, leader: 60, rare: 12, leaders_die: 40, immediate: 1, small: true, ..TWO },
 ];
+
+const TWO: Mix = Mix { writers: 2, ..Mix::PLAIN };
+const SEVERAL: Mix = Mix { onlooker: true, ..TWO };
 
 /// Crash images that are looked at after each step.
 const IMAGES: usize = 6;
@@ -96,7 +120,7 @@ impl Schedule {
     fn new(broken: Option<Broken>, seed: u64) -> Schedule {
         let mut choices = Choices::random(seed);
         let mix = MIXES[choices.pick(MIXES.len())];
-        let length = 30 + choices.pick(90);
+        let length = 40 + choices.pick(if mix.writers > 1 { 200 } else { 120 });
         let losses = Choices::random(!seed);
         Schedule { model: Model::new(broken), mix, length, choices, losses, steps: 0, images: 0 }
     }

@@ -1,23 +1,14 @@
 //! Opening after whatever has ended the last process: which root is the newest whole one, and what is done
-//! before it is shown (`src/pager/recovery.rs`). It may be interrupted after each step.
+//! before it is shown (`src/pager/recovery.rs`). Who opens may be killed after each step.
 
 use std::rc::Rc;
 
 use super::broken::Broken;
 use super::choices::Turn;
 use super::disk::{Image, Meta};
-use super::leader::Job;
-use super::roots::Root;
-use super::state::{Model, Open};
-
-/// How far opening has come.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub(super) enum Opening {
-    /// Look which meta page holds, and write again what it relies on.
-    Look,
-    /// Sync that; then look at the head record.
-    Sync { slot: usize, meta: Rc<Meta>, spare_is_bad: bool },
-}
+use super::openers::Passage;
+use super::roots::{Root, Txn};
+use super::state::{Model, ONLY_READS};
 
 /// What opening finds in an image.
 #[derive(Debug)]
@@ -83,16 +74,25 @@ impl Model {
         (based && newer && boot && fits && verified).then(|| Rc::clone(root))
     }
 
-    /// Steps 1 to 4 of opening, without the sync.
-    pub(super) fn look(&mut self, found: Found, turn: &mut Turn) {
-        let Found { slot, meta, clean, spare_is_bad, .. } = found;
-        turn.say(|| format!("opening takes meta page {slot}: root {}, clean {clean}", meta.root.txn));
+    /// Steps 1 to 4 of opening, without the sync. Who only reads writes nothing.
+    pub(super) fn look(&mut self, process: usize, found: Found, turn: &mut Turn) -> Passage {
+        let Found { slot, meta, clean, spare_is_bad, ref head } = found;
+        turn.say(|| {
+            format!(
+                "process {process} opens, and takes meta page {slot}: root {}, clean {clean}",
+                meta.root.txn
+            )
+        });
+        if process == ONLY_READS {
+            let head = head.clone().unwrap_or_else(|| Rc::clone(&meta.root));
+            return Passage::Begin { head, meta, slot, spare_is_bad, done: 0 };
+        }
         if clean {
             // Both meta pages name the root. The newer one may be in the page cache alone, if its sync failed
             // or never ended: so that is the one to be written over.
-            let settled = if self.breaks(Broken::CleanMetaReliedOn) { slot } else { 1 - slot };
-            let root = Rc::clone(&meta.root);
-            return self.open_at(Open::new(&root, meta, settled));
+            let slot = if self.breaks(Broken::CleanMetaReliedOn) { slot } else { 1 - slot };
+            let head = Rc::clone(&meta.root);
+            return Passage::Begin { head, meta, slot, spare_is_bad, done: 0 };
         }
         // What is in the page cache need not be on the disk, and a sync need not write it.
         if !self.breaks(Broken::NotWrittenAgain) {
@@ -102,7 +102,7 @@ impl Model {
             self.write_end_again(&meta.root);
             self.disk.metas[slot].write(Some(Rc::clone(&meta)));
         }
-        self.opening = Opening::Sync { slot, meta, spare_is_bad };
+        Passage::Sync { slot, meta, spare_is_bad }
     }
 
     /// The file has to be as long as the root says, also where the last pages are free.
@@ -112,74 +112,40 @@ impl Model {
         }
     }
 
-    /// The sync, and what follows it: a head record is made durable by a leader like any other commit, with
-    /// two syncs, since what is behind it is not known page by page; a bad meta page is replaced, by one with
-    /// a higher ceiling.
-    pub(super) fn settle(&mut self, slot: usize, meta: &Rc<Meta>, spare_is_bad: bool, turn: &mut Turn) {
+    /// The sync; and step 6, whose pages are written again.
+    pub(super) fn settle(
+        &mut self,
+        slot: usize,
+        meta: Rc<Meta>,
+        spare_is_bad: bool,
+        turn: &mut Turn,
+    ) -> Passage {
         turn.say(|| "opening has written that again, and synced".to_owned());
         if !self.breaks(Broken::RecoveryDoesNotSync) {
             let marks = self.disk.begin_sync(self.disk.len.cached);
             self.disk.end_sync(&marks);
         }
-        let head = self.newer_head(meta, &self.disk.cached());
-        let root = head.clone().unwrap_or_else(|| Rc::clone(&meta.root));
-        let mut open = Open::new(&root, Rc::clone(meta), slot);
-        if self.breaks(Broken::NumbersGoOnFromRoot) {
-            open.next_txn = root.txn.next();
-        }
-        if let Some(head) = head {
+        let newer = self.newer_head(&meta, &self.disk.cached());
+        if let Some(head) = &newer {
             turn.say(|| format!("opening finds the head record of {} whole", head.txn));
             if !self.breaks(Broken::HeadPagesNotWrittenAgain) {
                 for (page, _) in head.younger_than(meta.root.txn) {
                     self.disk.write_again(page);
                 }
             }
-            self.write_end_again(&head);
-            self.open = Some(open);
-            self.capture(true, turn);
-        } else if spare_is_bad || self.breaks(Broken::RecoveryChangesInPlace) {
-            self.open = Some(open);
-            self.lead_durable(Job::Ceiling);
-        } else {
-            self.open_at(open);
+            self.write_end_again(head);
         }
+        let head = newer.unwrap_or_else(|| Rc::clone(&meta.root));
+        Passage::Begin { head, meta, slot, spare_is_bad, done: 0 }
     }
 
-    fn open_at(&mut self, open: Open) {
-        self.open = Some(open);
-        self.shown();
-    }
-
-    /// Readers may come: what they see is promised from now on.
-    pub(super) fn shown(&mut self) {
-        let open = self.open.as_mut().expect("it was opened");
-        open.shown = true;
-        let root = Rc::clone(&open.head);
-        self.promises.found(&root);
-    }
-
-    /// Opening's sync fails. What is there could be read; here it is opened anew.
+    /// Opening's sync fails. What is there could be read; here the process ends.
     pub(super) fn fail_opening(&mut self, turn: &mut Turn) {
         turn.say(|| "the sync of opening fails".to_owned());
         let marks = self.disk.begin_sync(self.disk.len.cached);
         self.disk.fail_sync(&marks, turn.choices);
-        self.promises.kept = self.promises.acknowledged;
-        self.opening = Opening::Look;
-    }
-
-    /// The power fails, and the system starts again: it may or may not be noticed as another boot.
-    pub(super) fn cut_power(&mut self, turn: &mut Turn) {
-        let image = self.disk.any_image(turn.choices);
-        turn.say(|| format!("THE POWER FAILS, and leaves {image}"));
-        self.disk.restart(image);
-        self.boot += u32::from(turn.choices.one_in(2));
-        self.promises.kept = self.promises.acknowledged;
-        self.process_ends();
-    }
-
-    /// All processes are killed. The page cache stays.
-    pub(super) fn kill_all(&mut self, turn: &mut Turn) {
-        turn.say(|| "EVERY PROCESS ENDS. The page cache stays".to_owned());
-        self.process_ends();
+        self.promises.shake(Txn(0));
+        let process = self.door.as_ref().expect("somebody opens").process;
+        self.leave(process);
     }
 }

@@ -1,17 +1,19 @@
-//! The state of the model: the file, what the processes that have it open share, and what was promised.
+//! The state of the model: the file, who has it open, what they share, and what was promised.
 
 use std::rc::Rc;
 
 use super::broken::Broken;
 use super::disk::{Content, Disk, Meta, PAGES};
 use super::leader::Leader;
+use super::openers::Door;
 use super::reader::Reader;
-use super::recovery::Opening;
 use super::roots::{Level, Page, Root, Txn, UNUSED};
+use super::words::{READERS, Words};
 use super::writer::Writer;
 
-/// Readers, each with a slot of the reader table.
-pub(super) const READERS: usize = 2;
+/// Processes: such as can write, and the last one, which only reads.
+pub(super) const PROCESSES: usize = 3;
+pub(super) const ONLY_READS: usize = PROCESSES - 1;
 
 /// A raise of the ceiling makes room for so many transaction numbers (in Folio 2^24).
 pub(super) const CEILING_STEP: u32 = 5;
@@ -24,10 +26,17 @@ pub(super) struct Model {
     pub(super) disk: Disk,
     /// The system's boot.
     pub(super) boot: u32,
-    /// None until opening has found a root.
-    pub(super) open: Option<Open>,
-    /// How far opening has come, until then.
-    pub(super) opening: Opening,
+    /// None as long as nobody has the file open.
+    pub(super) words: Option<Words>,
+    /// Those who have it open.
+    pub(super) processes: [Option<Process>; PROCESSES],
+    /// Who opens or closes: one at a time.
+    pub(super) door: Option<Door>,
+    /// Who has the writer lock.
+    pub(super) writer: Option<Writer>,
+    /// Who has the leader lock.
+    pub(super) leader: Option<Leader>,
+    pub(super) readers: [Reader; READERS],
     pub(super) promises: Promises,
     /// Pages written so far, for serial numbers.
     pub(super) writes: u32,
@@ -35,47 +44,14 @@ pub(super) struct Model {
     pub(super) metas_made: u32,
 }
 
-/// What is in memory, and ends with the last process.
+/// What a process knows by itself; the others may have moved on.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub(super) struct Open {
-    /// Whether opening has ended: before, there is only the leader that makes the adopted root durable.
-    pub(super) shown: bool,
-    /// A sync has failed: nothing new is written or made visible any more.
-    pub(super) ended: bool,
-
-    // Read without a lock: the words of `src/pager/shared.rs`.
-    /// The root that a leader is making durable.
-    pub(super) captured: Option<Txn>,
-    /// Roots that leaders had captured who were killed then: their meta pages may be on the disk. (For
-    /// several processes. In one, the leader dies with everybody else.)
-    pub(super) orphans: Vec<Txn>,
-    pub(super) durable: Txn,
-    pub(super) visible: Rc<Root>,
-    /// What readers say they read.
-    pub(super) slots: [Option<Txn>; READERS],
-
-    // Guarded by the lock on the heads: each use is one step.
+pub(super) struct Process {
+    /// The newest commit.
     pub(super) head: Rc<Root>,
-    /// The sums of the durable meta page, and of the one that is being written; 0 for none.
-    pub(super) bases: [u32; 2],
-    /// A head record names a commit that no durable meta page covers.
-    pub(super) recorded: bool,
-
-    // Guarded by the leader lock.
-    /// Where the durable meta page is.
-    pub(super) slot: usize,
-    /// The durable meta page.
+    /// The durable meta page, and where it is.
     pub(super) meta: Rc<Meta>,
-    pub(super) leader: Option<Leader>,
-
-    // Guarded by the writer lock.
-    pub(super) next_txn: Txn,
-    pub(super) ceiling: Txn,
-    /// The last commit that lowered the page count, until the file is cut.
-    pub(super) lowered: Option<Txn>,
-    pub(super) writer: Option<Writer>,
-
-    pub(super) readers: [Reader; READERS],
+    pub(super) slot: usize,
 }
 
 /// What must be found again.
@@ -88,6 +64,9 @@ pub(super) struct Promises {
     pub(super) seen: Txn,
     /// The newest commit that was visible. Survives the end of all processes, unless a sync failed before.
     pub(super) kept: Txn,
+    /// After a failed sync the system may forget what transactions before this one have written: what is
+    /// visible need not survive until a commit as new as that is durable.
+    pub(super) shaken: Txn,
     /// The commits that may be found: the durable one and those after it, in order.
     pub(super) history: Vec<Rc<Root>>,
     /// Commits that opening has not found, though they were made. They may be found by another opening, as
@@ -96,12 +75,27 @@ pub(super) struct Promises {
 }
 
 impl Promises {
+    /// `root` is a commit from now on.
+    pub(super) fn made(&mut self, root: &Rc<Root>) {
+        if !self.history.iter().any(|commit| Rc::ptr_eq(commit, root)) {
+            self.history.push(Rc::clone(root));
+        }
+    }
+
     /// `root` can be seen from now on.
     pub(super) fn show(&mut self, root: &Root) {
         let shown = self.history.iter().filter(|commit| commit.txn <= root.txn);
         let immediate = shown.filter(|commit| commit.level == Level::Immediate).map(|commit| commit.txn);
         self.seen = immediate.max().map_or(self.seen, |txn| self.seen.max(txn));
-        self.kept = self.kept.max(root.txn);
+        if self.acknowledged.next() >= self.shaken {
+            self.kept = self.kept.max(root.txn);
+        }
+    }
+
+    /// A sync has failed, or the power.
+    pub(super) fn shake(&mut self, next_id: Txn) {
+        self.kept = self.acknowledged;
+        self.shaken = next_id;
     }
 
     /// `root` is durable, and anybody may be told.
@@ -124,6 +118,7 @@ impl Promises {
     pub(super) fn found(&mut self, root: &Rc<Root>) {
         let history = std::mem::replace(&mut self.history, vec![Rc::clone(root)]);
         self.missing = history.into_iter().filter(|commit| commit.txn > root.txn).collect();
+        self.shaken = Txn(0);
         self.acknowledge(root);
         self.show(root);
     }
@@ -136,7 +131,7 @@ impl Promises {
 }
 
 impl Model {
-    /// A small database, open and at rest.
+    /// A small database, opened by the first process and at rest.
     pub(super) fn new(broken: Option<Broken>) -> Model {
         let first = |page| Content::Written { birth: Txn(1), serial: page };
         let mut pages = [UNUSED; PAGES];
@@ -164,16 +159,28 @@ impl Model {
             acknowledged: root.txn,
             seen: root.txn,
             kept: root.txn,
+            shaken: Txn(0),
             history: vec![Rc::clone(&root)],
             missing: Vec::new(),
         };
-        let open = Open { next_txn: Txn(2), ..Open::new(&root, meta, 1) };
+        let words = Words {
+            recovered: true,
+            next_id: Txn(2),
+            ceiling: meta.ceiling,
+            meta: (meta.sequence, 1),
+            bases: [meta.sum, 0],
+            ..Words::new(&root)
+        };
         Model {
             broken,
             disk,
             boot: 1,
-            open: Some(Open { shown: true, ..open }),
-            opening: Opening::Look,
+            words: Some(words),
+            processes: [Some(Process { head: root, meta, slot: 1 }), None, None],
+            door: None,
+            writer: None,
+            leader: None,
+            readers: Default::default(),
             promises,
             writes: 2,
             metas_made: 2,
@@ -185,34 +192,19 @@ impl Model {
         self.broken == Some(rule)
     }
 
-    /// What the open database has in memory. Only for actors, who have it open.
-    pub(super) fn memory(&mut self) -> &mut Open {
-        self.open.as_mut().expect("somebody has it open")
+    /// The words. Only for those who are in.
+    pub(super) fn words(&mut self) -> &mut Words {
+        self.words.as_mut().expect("somebody is in")
     }
-}
 
-impl Open {
-    /// A database that was just opened at the root of `meta`, which is durable, in `slot`.
-    pub(super) fn new(head: &Rc<Root>, meta: Rc<Meta>, slot: usize) -> Open {
-        Open {
-            shown: false,
-            ended: false,
-            captured: None,
-            orphans: Vec::new(),
-            durable: meta.root.txn,
-            visible: Rc::clone(head),
-            slots: [None; READERS],
-            head: Rc::clone(head),
-            bases: [meta.sum, 0],
-            recorded: head.txn > meta.root.txn,
-            slot,
-            leader: None,
-            next_txn: meta.ceiling,
-            ceiling: meta.ceiling,
-            meta,
-            lowered: None,
-            writer: None,
-            readers: Default::default(),
-        }
+    /// What process `number` knows. Only for those who are in.
+    pub(super) fn process(&mut self, number: usize) -> &mut Process {
+        self.processes[number].as_mut().expect("it is in")
+    }
+
+    /// Who has the file open, and is not just about to open or to close it.
+    pub(super) fn ready(&self) -> impl Iterator<Item = usize> {
+        let busy = self.door.as_ref().map(|door| door.process);
+        (0..PROCESSES).filter(move |number| self.processes[*number].is_some() && Some(*number) != busy)
     }
 }

@@ -1,18 +1,23 @@
 //! A write transaction: from its scan of the pinned roots to the new head. It runs beside the leader and the
-//! readers; there is one at a time (the writer lock).
+//! readers, of the same process and of others; there is one at a time (the writer lock). What follows is in
+//! `publish`.
 
 use std::rc::Rc;
 
 use super::actions::Mix;
 use super::broken::Broken;
 use super::choices::Turn;
-use super::disk::{Content, HeadRecord, PAGES};
+use super::disk::{Content, PAGES};
+use super::leader::Job;
+use super::publish::Publish;
+use super::reader::Reader;
 use super::roots::{Level, Page, Root, Txn, UNUSED};
 use super::state::Model;
 
 /// A write transaction.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(super) struct Writer {
+    pub(super) process: usize,
     /// The root that its commit will make.
     pub(super) root: Root,
     /// How many loads of the scan are done.
@@ -23,6 +28,10 @@ pub(super) struct Writer {
     pub(super) writes_left: usize,
     /// It has written a page: its number is used up.
     pub(super) started: bool,
+    /// It waits for a higher ceiling.
+    pub(super) raises: bool,
+    /// What is left to do once all pages are written.
+    pub(super) publish: Option<Publish>,
 }
 
 /// What a scan loads, each a step of its own.
@@ -31,16 +40,17 @@ pub(super) enum Load {
     Captured,
     Durable,
     Head,
-    Visible,
+    /// The soft root, if it is newer than the durable one that was loaded before.
+    Soft,
     Slots,
 }
 
-/// The order of `Shared::pins` in `src/pager/shared.rs`.
+/// The order of `Shared::pins` in `src/pager/shared/mod.rs`.
 ///
-/// A leader that ends sets durable before it clears its capture, so a scan that finds no capture finds the
+/// A leader that ends sets durable before it clears the captures, so a scan that finds no capture finds the
 /// new durable root. A reader publishes before it looks at the visible root again, so a scan that finds the
 /// slot empty has seen what the reader will see, or something older than that.
-const SCAN: [Load; 5] = [Load::Captured, Load::Durable, Load::Head, Load::Visible, Load::Slots];
+const SCAN: [Load; 5] = [Load::Captured, Load::Durable, Load::Head, Load::Soft, Load::Slots];
 
 impl Writer {
     pub(super) fn has_scanned(&self) -> bool {
@@ -65,12 +75,18 @@ fn numbers(txns: &[Txn]) -> String {
 
 impl Model {
     /// Begins on the head. What it will free is known from the beginning; that keeps the model small.
-    pub(super) fn begin(&mut self, mix: &Mix, turn: &mut Turn) {
+    pub(super) fn begin(&mut self, process: usize, mix: &Mix, turn: &mut Turn) {
         let small = mix.small;
-        let open = self.memory();
-        let txn = open.next_txn;
+        self.clear_dead_readers();
+        let own_head = Rc::clone(&self.process(process).head);
+        let head = Rc::clone(&self.words().head);
+        let head = if self.breaks(Broken::WriterGoesOnFromOwnHead) { own_head } else { head };
+        self.process(process).head = Rc::clone(&head);
+        self.repair_head_record(turn);
+        let from_head = self.breaks(Broken::NextIdTakenFromHead);
+        let txn = if from_head { head.txn.next() } else { self.words().next_id };
         let level = if turn.choices.one_in(mix.immediate) { Level::Immediate } else { Level::Buffered };
-        let mut root = Root { txn, level, rewrote: false, ..(*open.head).clone() };
+        let mut root = Root { txn, level, rewrote: false, ..(*head).clone() };
         let live: Vec<(usize, Content)> = root.live().collect();
         let frees = if live.len() < 3 || small { 1 } else { 1 + turn.pick(2) };
         let writes_left = if live.len() > 3 || small { 1 } else { 1 + turn.pick(2) };
@@ -82,9 +98,38 @@ impl Model {
             root.pages[page] = Page::Dead { birth, death: txn };
             freed.push(page);
         }
-        turn.say(|| format!("writer begins {txn}, {level:?}: will free {freed:?} and write {writes_left}"));
-        let writer = Writer { root, scanned: 0, pins: Vec::new(), writes_left, started: false };
-        self.memory().writer = Some(writer);
+        turn.say(|| {
+            format!(
+                "writer of {process} begins {txn}, {level:?}: will free {freed:?} and write {writes_left}"
+            )
+        });
+        let (pins, publish) = (Vec::new(), None);
+        let (scanned, started, raises) = (0, false, false);
+        self.writer = Some(Writer { process, root, scanned, pins, writes_left, started, raises, publish });
+    }
+
+    /// A writer that was killed may have left a head record of a commit that is not visible and that nobody
+    /// pins: what is visible must be found even so (`Pager::repair_head_record`).
+    fn repair_head_record(&mut self, turn: &mut Turn) {
+        let words = self.words();
+        let visible = Rc::clone(words.visible());
+        let is_needed = visible.txn != words.head.txn && visible.txn > words.durable.txn;
+        if is_needed && !self.breaks(Broken::HeadRecordOfKilledWriterKept) {
+            turn.say(|| format!("writer writes the head record of {} again", visible.txn));
+            self.write_head_record(&visible);
+        }
+    }
+
+    /// Clears what killed readers have left, where it pins something that is not visible any more
+    /// (`Shared::clear_dead_readers`).
+    fn clear_dead_readers(&mut self) {
+        let blindly = self.breaks(Broken::LivingReadersCleared);
+        let idle = self.readers.each_ref().map(|reader| blindly || *reader == Reader::Idle);
+        let words = self.words();
+        let visible = words.visible().txn;
+        for (slot, is_idle) in words.slots.iter_mut().zip(idle) {
+            slot.take_if(|txn| is_idle && *txn < visible);
+        }
     }
 
     /// The next load of the scan.
@@ -96,22 +141,25 @@ impl Model {
             _ => {}
         }
         let broken = self.broken;
-        let open = self.memory();
-        let mut writer = open.writer.take().expect("a writer");
+        let mut writer = self.writer.take().expect("a writer");
+        let words = self.words();
         let load = order[writer.scanned];
         let skipped = match load {
             Load::Captured => broken == Some(Broken::CapturedNotPinned),
             Load::Durable => broken == Some(Broken::DurableNotPinned),
             Load::Head => broken == Some(Broken::HeadNotPinned),
-            Load::Visible | Load::Slots => false,
+            Load::Soft => broken == Some(Broken::SoftNotPinned),
+            Load::Slots => false,
         };
         let seen: Vec<Txn> = match load {
             _ if skipped => Vec::new(),
-            Load::Captured => open.captured.into_iter().chain(open.orphans.iter().copied()).collect(),
-            Load::Durable => vec![open.durable],
-            Load::Head => vec![open.head.txn],
-            Load::Visible => vec![open.visible.txn],
-            Load::Slots => open.slots.iter().flatten().copied().collect(),
+            Load::Captured => words.captured.iter().flatten().copied().collect(),
+            Load::Durable => vec![words.durable.txn],
+            Load::Head => vec![words.head.txn],
+            // One that is older than the durable root was visible once, and never will be again.
+            Load::Soft if words.soft.txn < words.durable.txn => Vec::new(),
+            Load::Soft => vec![words.soft.txn],
+            Load::Slots => words.slots.iter().flatten().copied().collect(),
         };
         turn.say(|| format!("writer scans, {load:?}: {}", numbers(&seen)));
         writer.pins.extend(seen);
@@ -119,13 +167,13 @@ impl Model {
         if writer.has_scanned() && broken != Some(Broken::FreedPageReusedAtOnce) {
             writer.root.hang(&writer.pins);
         }
-        open.writer = Some(writer);
+        self.writer = Some(writer);
     }
 
     /// Forgets what the scan has seen, to look which roots are pinned now.
     pub(super) fn scan_again(&mut self, turn: &mut Turn) {
         turn.say(|| "writer finds the disk full, and scans again".to_owned());
-        let writer = self.memory().writer.as_mut().expect("a writer");
+        let writer = self.writer.as_mut().expect("a writer");
         writer.scanned = 0;
         writer.pins.clear();
     }
@@ -156,7 +204,7 @@ impl Model {
 
     /// Writes a page that no pinned root needs.
     pub(super) fn write_page(&mut self, turn: &mut Turn) {
-        let mut writer = self.memory().writer.take().expect("a writer");
+        let mut writer = self.writer.take().expect("a writer");
         let pages = self.writable_pages(&writer);
         if pages.is_empty() {
             turn.say(|| format!("writer finds no room for {} and aborts", writer.root.txn));
@@ -168,13 +216,13 @@ impl Model {
         writer.root.page_count = writer.root.page_count.max(page + 1);
         writer.writes_left -= 1;
         self.put(&mut writer, page);
-        self.memory().writer = Some(writer);
+        self.writer = Some(writer);
     }
 
     /// The number is used up as soon as it may stand on a page, whatever becomes of the transaction.
     fn start(&mut self, writer: &mut Writer) {
         if !writer.started && !self.breaks(Broken::NumberOfAbortedGivenAgain) {
-            self.memory().next_txn = writer.root.txn.next();
+            self.words().next_id = writer.root.txn.next();
         }
         writer.started = true;
     }
@@ -189,58 +237,42 @@ impl Model {
     /// The transaction has outgrown its memory before, frees a page of its own and writes the place anew: two
     /// contents of one birth.
     pub(super) fn rewrite_page(&mut self, turn: &mut Turn) {
-        let mut writer = self.memory().writer.take().expect("a writer");
+        let mut writer = self.writer.take().expect("a writer");
         let own = writer.own_pages();
         let page = own[turn.pick(own.len())];
         turn.say(|| format!("writer writes page {page} a second time"));
         writer.root.rewrote = true;
         self.put(&mut writer, page);
-        self.memory().writer = Some(writer);
+        self.writer = Some(writer);
+    }
+
+    /// Begins to raise the ceiling.
+    pub(super) fn raise_ceiling(&mut self, turn: &mut Turn) {
+        let writer = self.writer.as_mut().expect("a writer");
+        writer.raises = true;
+        let process = writer.process;
+        turn.say(|| "writer raises the ceiling first".to_owned());
+        self.lead_for(process, Job::Ceiling, false, turn);
     }
 
     pub(super) fn abort(&mut self, turn: &mut Turn) {
-        let writer = self.memory().writer.take().expect("a writer");
-        turn.say(|| format!("writer aborts {}, or is killed", writer.root.txn));
+        let writer = self.writer.take().expect("a writer");
+        turn.say(|| format!("writer aborts {}", writer.root.txn));
     }
 
-    /// Makes the transaction's root the head (`Commit::finish`, `Pager::publish`).
+    /// All pages are written (`Commit::finish`).
     pub(super) fn commit(&mut self, turn: &mut Turn) {
-        let mut writer = self.memory().writer.take().expect("a writer");
-        if self.memory().ended {
-            turn.say(|| format!("writer cannot commit {}: writing has ended", writer.root.txn));
-            return;
-        }
+        let mut writer = self.writer.take().expect("a writer");
         self.trim(&mut writer, turn);
         // What it has freed itself hangs on the roots that it has seen.
         writer.root.hang(&writer.pins);
-        let root = Rc::new(writer.root);
-        let (level, rewrote) = (root.level, root.rewrote);
-        let open = self.memory();
-        open.next_txn = root.txn.next();
-        // Visible roots are shown in the order of commits, and what a crash may take back stands behind no
-        // immediate commit.
-        let follows = open.visible.txn == open.head.txn;
-        open.head = Rc::clone(&root);
-        self.promises.history.push(Rc::clone(&root));
-        let visible = match level {
-            Level::Immediate => self.breaks(Broken::ImmediateVisibleAtOnce),
-            Level::Buffered => {
-                (follows || self.breaks(Broken::BufferedVisibleBehindImmediate))
-                    && (!rewrote || self.breaks(Broken::PageWrittenTwiceLeftToHeadRecord))
-            }
-        };
-        if visible {
-            if level == Level::Buffered && !self.breaks(Broken::NoHeadRecord) {
-                self.write_head_record(&root);
-            }
-            self.memory().visible = Rc::clone(&root);
-            self.promises.show(&root);
-        }
+        let Root { txn, page_count, rewrote, .. } = writer.root;
         turn.say(|| {
             let rewrote = if rewrote { ", a page written twice" } else { "" };
-            let visible = if visible { "head and visible" } else { "head" };
-            format!("writer commits {}: {visible}, page count {}{rewrote}", root.txn, root.page_count)
+            format!("writer is about to commit {txn}, page count {page_count}{rewrote}")
         });
+        writer.publish = Some(Publish::Begin);
+        self.writer = Some(writer);
     }
 
     /// Lowers the page count if the end of the file is free, and if that is thought to be worth it.
@@ -251,48 +283,40 @@ impl Model {
             root.pages[trimmed..].fill(UNUSED);
             root.page_count = trimmed;
         }
-        let open = self.memory();
-        if writer.root.page_count < open.head.page_count {
-            open.lowered = Some(writer.root.txn);
+        let words = self.words();
+        if writer.root.page_count < words.head.page_count {
+            words.lowered = Some(writer.root.txn);
         }
-    }
-
-    /// Says which commit is the newest visible one, and on which meta pages it builds. Never synced by
-    /// itself.
-    pub(super) fn write_head_record(&mut self, root: &Rc<Root>) {
-        let boot = self.boot;
-        let mut bases = self.memory().bases;
-        match self.broken {
-            Some(Broken::HeadRecordNamesOnlyDurable) => bases[1] = 0,
-            Some(Broken::HeadRecordNamesOnlyNew) if bases[1] != 0 => bases[0] = 0,
-            _ => {}
-        }
-        self.memory().recorded = true;
-        self.disk.head_record.write(Some(Rc::new(HeadRecord { bases, boot, root: Rc::clone(root) })));
     }
 
     /// Whether nobody can look behind the head's last page: every pinned root is at or after the commit that
     /// lowered the page count, and that is durable (`Pager::can_cut`).
-    pub(super) fn can_cut(&self) -> bool {
-        let Some(open) = &self.open else { return false };
-        let Some(lowered) = open.lowered else { return false };
-        let readers = open.slots.iter().flatten().copied();
-        let roots = open.captured.into_iter().chain(open.orphans.iter().copied());
-        let roots = roots.chain([open.durable, open.head.txn, open.visible.txn]);
+    pub(super) fn can_cut(&self, process: usize) -> bool {
+        let Some(words) = &self.words else { return false };
+        let Some(lowered) = words.lowered else { return false };
+        let own = |number: &usize| self.readers[*number].process() == Some(process);
+        let all = self.broken != Some(Broken::CutByOwnPinsAlone);
+        let slots = (0..words.slots.len()).filter(|number| all || own(number));
+        let readers = slots.filter_map(|number| words.slots[number]);
+        let roots = words.captured.iter().flatten().copied();
+        let roots = roots.chain([&words.durable, &words.head, words.visible()].map(|root| root.txn));
         match self.broken {
-            Some(Broken::CutWhileOlderRootIsRead) => open.durable >= lowered,
-            Some(Broken::CutBeforeDurable) => readers.chain([open.visible.txn]).all(|pin| pin >= lowered),
-            _ => open.durable >= lowered && roots.chain(readers).all(|pin| pin >= lowered),
+            Some(Broken::CutWhileOlderRootIsRead) => words.durable.txn >= lowered,
+            Some(Broken::CutBeforeDurable) => readers.chain([words.visible().txn]).all(|pin| pin >= lowered),
+            _ => words.durable.txn >= lowered && roots.chain(readers).all(|pin| pin >= lowered),
         }
     }
 
-    /// Cuts the file behind the head's last page.
-    pub(super) fn cut(&mut self, turn: &mut Turn) {
-        let open = self.memory();
-        let len = open.head.page_count;
-        open.lowered = None;
+    /// Cuts the file behind the head's last page (`Pager::cut_file`): in one step, since whoever pins a root
+    /// meanwhile pins one that is no longer than the head.
+    pub(super) fn cut(&mut self, process: usize, turn: &mut Turn) {
+        let own_head = Rc::clone(&self.process(process).head);
+        let own = self.breaks(Broken::CutBehindOwnHead);
+        let words = self.words();
+        let len = if own { own_head.page_count } else { words.head.page_count };
+        words.lowered = None;
         if self.disk.len.cached > len {
-            turn.say(|| format!("writer cuts the file to {len} pages"));
+            turn.say(|| format!("process {process} cuts the file to {len} pages"));
             self.disk.cut(len);
         }
     }
