@@ -1,6 +1,6 @@
 //! Goal: one file is one database, however often and by whatever name a process opens it; what one opening
-//! does, others see and can wait for. Method: real files with several names. An opening for reading beside one
-//! for writing shares nothing with it but the files, as another process would.
+//! does, others see and can wait for. Method: real files with several names. An opening for reading beside
+//! one for writing shares nothing with it but the files, as another process would.
 
 #![expect(unsafe_code, reason = "opening files that nobody else has")]
 
