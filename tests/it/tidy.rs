@@ -24,7 +24,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("raw", &["error", "page", "pager", "btree", "catalog"]),
     ("range", &["error", "page", "pager", "btree", "catalog", "types", "raw"]),
     ("table", &["error", "page", "pager", "btree", "catalog", "types", "raw", "range"]),
-    ("instance", &["error", "page", "pager"]),
+    ("instance", &["error", "page", "storage", "pager"]),
     (
         "transaction",
         &[
