@@ -69,6 +69,7 @@ pub(crate) struct Config {
     reserve: Option<u64>,
     checkpoint_after: Option<u64>,
     free_ratio: f64,
+    pub(super) refuse_pinned: Option<u64>,
 }
 
 impl Config {
@@ -80,6 +81,7 @@ impl Config {
             reserve: options.reserve,
             checkpoint_after: options.checkpoint_after,
             free_ratio: options.free_ratio,
+            refuse_pinned: options.refuse_pinned,
         }
     }
 

@@ -213,7 +213,7 @@ fn open_locked(path: &Path, data: &File) -> Result<File> {
             },
             result => result,
         };
-        let file = file.map_err(|error| Error::io("open", path, error))?;
+        let file = file.map_err(|error| open_error(path, error))?;
         if !stat(&file, path)?.is_file() {
             return Err(Error::NotAFile { path: path.to_owned(), found: "something else" });
         }
@@ -230,6 +230,20 @@ fn open_locked(path: &Path, data: &File) -> Result<File> {
         }
         return Ok(file);
     }
+}
+
+fn open_error(path: &Path, source: io::Error) -> Error {
+    let path = path.to_owned();
+    match source.raw_os_error() {
+        Some(libc::EACCES | libc::EPERM | libc::EROFS) => Error::NoLockFile { path, source },
+        Some(libc::ELOOP) => Error::NotAFile { path, found: "a symbolic link" },
+        _ => Error::io("open", &path, source),
+    }
+}
+
+/// Whether somebody has the data file open, by way of whatever lock file.
+pub(super) fn is_anybody_present(data: &File) -> io::Result<bool> {
+    sys::is_range_locked(data, RangeLock::Exclusive, PRESENCE, PRESENCE_LEN)
 }
 
 /// Never follows a link: who prepared one would have another file written.
