@@ -102,13 +102,18 @@ impl Database {
         Ok(Database { instance: register(identity, instance) })
     }
 
+    pub(crate) fn open_unlocked(options: &OpenOptions, path: &Path) -> Result<Database> {
+        options.check()?;
+        Ok(Self::of(options, open(Storage::open_unlocked(path)?, None, Config::new(options))?))
+    }
+
     fn open_storage(options: &OpenOptions, storage: Storage) -> Result<Database> {
         let lock = match storage.access() {
             _ if storage.has_meeting() => None,
             Access::ReadWrite => Some(storage.lock_exclusive()?),
             Access::ReadOnly => Some(storage.lock_shared()?),
         };
-        Ok(Self::of(open(storage, lock, Config::new(options))?))
+        Ok(Self::of(options, open(storage, lock, Config::new(options))?))
     }
 
     pub(crate) fn open_nameless(options: &OpenOptions, place: Nameless) -> Result<Database> {
@@ -118,12 +123,12 @@ impl Database {
             Nameless::File => Storage::temporary()?,
         };
         format(&storage, options.page_size as usize)?;
-        Ok(Self::of(open(storage, None, Config::new(options))?))
+        Ok(Self::of(options, open(storage, None, Config::new(options))?))
     }
 
-    fn of(pager: Arc<Pager>) -> Database {
+    fn of(options: &OpenOptions, pager: Arc<Pager>) -> Database {
         log_opening(&pager);
-        Database { instance: Arc::new(Instance::new(pager)) }
+        Database { instance: Arc::new(Instance::new(pager, options.warn_pinned.clone())) }
     }
 
     fn pager(&self) -> &Arc<Pager> {

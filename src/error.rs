@@ -86,7 +86,20 @@ pub enum Error {
         /// The lock file that was found.
         path: PathBuf,
     },
-    /// Another process has the database open.
+    /// The file that the processes meet in cannot be made or written: the folder or the medium is read-only,
+    /// or another user's.
+    #[error(
+        "the lock file {} cannot be written ({source}); a database that nobody writes can be opened without one",
+        path.display()
+    )]
+    NoLockFile {
+        /// The lock file.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// Another process has the database open, and there is no way to share it: where the system has no locks
+    /// for that, anywhere but on Linux, or since it shall be opened without a lock file.
     #[error("{} is in use by another process", path.display())]
     Locked {
         /// The database file.
@@ -134,6 +147,21 @@ pub enum Error {
         name: String,
         /// What is wrong with it.
         reason: &'static str,
+    },
+    /// The file would have to grow, because a reader keeps more from being used again than
+    /// [`OpenOptions::refuse_pinned`](crate::OpenOptions::refuse_pinned) allows. As with a full disk, nothing
+    /// is changed, and transactions that free what they take go on.
+    #[error(
+        "the file must not grow: a reader of transaction {txn} pins {pinned} bytes, and the limit is {limit} \
+         (the list of readers says whose it is)"
+    )]
+    PinLimit {
+        /// The transaction whose snapshot is read.
+        txn: u64,
+        /// Bytes that were freed since and that the snapshot still needs.
+        pinned: u64,
+        /// The limit.
+        limit: u64,
     },
     /// The table holds other types than it was opened with.
     #[error("table {table:?} holds {found}, but was opened as {expected}")]
@@ -256,6 +284,7 @@ impl Error {
             Error::Io { source, .. } => {
                 matches!(source.raw_os_error(), Some(libc::ENOSPC | libc::EDQUOT | libc::EFBIG))
             }
+            Error::PinLimit { .. } => true,
             Error::OutcomeUnknown { source, .. } => source.is_out_of_space(),
             _ => false,
         }

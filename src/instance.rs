@@ -14,6 +14,8 @@ use std::time::{Duration, Instant};
 use parking_lot::{Condvar, Mutex};
 
 use crate::error::Result;
+use crate::inspect;
+use crate::options::PinWarning;
 use crate::page::TxnId;
 use crate::pager::Pager;
 use crate::storage::{Access, Storage, without_forks};
@@ -22,6 +24,9 @@ use crate::storage::{Access, Storage, without_forks};
 #[derive(Debug)]
 pub(crate) struct Instance {
     syncer: Syncer,
+    warning: Option<PinWarning>,
+    /// Of which snapshot somebody was told, and how much it pinned.
+    warned: Mutex<(TxnId, u64)>,
     pager: Arc<Pager>,
 }
 
@@ -65,8 +70,29 @@ fn find(registry: &[(Identity, Weak<Instance>)], identity: Identity) -> Option<A
 }
 
 impl Instance {
-    pub(crate) fn new(pager: Arc<Pager>) -> Instance {
-        Instance { syncer: Syncer::default(), pager }
+    pub(crate) fn new(pager: Arc<Pager>, warning: Option<PinWarning>) -> Instance {
+        Instance { syncer: Syncer::default(), warning, warned: Mutex::default(), pager }
+    }
+
+    /// A commit has found that a snapshot pins so many bytes: whoever wants to know is told.
+    pub(crate) fn warn_of_pinned(&self, txn: TxnId, bytes: u64) -> Result<()> {
+        let Some(warning) = self.warning.as_ref().filter(|warning| bytes > warning.bytes) else {
+            return Ok(());
+        };
+        {
+            let mut warned = self.warned.lock();
+            let (before, told) = *warned;
+            if before == txn && bytes < told.saturating_mul(2) {
+                return Ok(());
+            }
+            *warned = (txn, bytes);
+        }
+        let readers = inspect::readers(&self.pager)?;
+        // It may have ended since.
+        if let Some(reader) = readers.iter().find(|reader| reader.txn == txn.0) {
+            (warning.tell)(reader);
+        }
+        Ok(())
     }
 
     pub(crate) fn pager(&self) -> &Arc<Pager> {

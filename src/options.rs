@@ -1,12 +1,15 @@
 //! How a database is opened: [`OpenOptions`], and what is asked of a commit: [`Durability`].
 
+use std::fmt;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::database::{Database, Nameless};
 #[cfg(doc)]
 use crate::error::Error;
 use crate::error::Result;
+use crate::inspect::Reader;
 
 /// When a commit is durable. Every level is atomic: a crash leaves whole commits, never a part of one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
@@ -58,6 +61,21 @@ pub struct OpenOptions {
     pub(crate) reserve: Option<u64>,
     pub(crate) checkpoint_after: Option<u64>,
     pub(crate) free_ratio: f64,
+    pub(crate) warn_pinned: Option<PinWarning>,
+    pub(crate) refuse_pinned: Option<u64>,
+}
+
+/// Whom to tell of a reader that pins more than so many bytes.
+#[derive(Clone)]
+pub(crate) struct PinWarning {
+    pub(crate) bytes: u64,
+    pub(crate) tell: Arc<dyn Fn(&Reader) + Send + Sync>,
+}
+
+impl fmt::Debug for PinWarning {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PinWarning").field("bytes", &self.bytes).finish_non_exhaustive()
+    }
 }
 
 impl Default for OpenOptions {
@@ -73,6 +91,8 @@ impl Default for OpenOptions {
             reserve: None,
             checkpoint_after: None,
             free_ratio: 0.5,
+            warn_pinned: None,
+            refuse_pinned: None,
         }
     }
 }
@@ -95,7 +115,7 @@ impl OpenOptions {
         self
     }
 
-    /// Opens for reading only, beside other readers. Default: no.
+    /// Opens for reading only, beside others who read and write. Default: no.
     pub fn read_only(&mut self, yes: bool) -> &mut Self {
         self.read_only = yes;
         self
@@ -149,20 +169,57 @@ impl OpenOptions {
         self
     }
 
+    /// Calls `tell` after a commit of this process that finds that a reader, in whatever process, keeps more
+    /// than `bytes` from being used again; for each snapshot once, and again whenever that has doubled.
+    /// Default: nobody is told. [`Database::readers`] tells at any time.
+    pub fn warn_pinned(&mut self, bytes: u64, tell: impl Fn(&Reader) + Send + Sync + 'static) -> &mut Self {
+        self.warn_pinned = Some(PinWarning { bytes, tell: Arc::new(tell) });
+        self
+    }
+
+    /// Refuses to let the file grow as long as a reader, in whatever process, keeps more than `bytes` from
+    /// being used again: what would need it fails with [`Error::PinLimit`], as it would on a full disk.
+    /// Default: the file grows. A reader pins no more than what its snapshot sees, however long it lives.
+    pub fn refuse_pinned(&mut self, bytes: u64) -> &mut Self {
+        self.refuse_pinned = Some(bytes);
+        self
+    }
+
     /// Opens the database at `path`.
     ///
     /// # Safety
     /// While the database is open:
-    /// - nobody but Folio writes to the file or truncates it;
+    /// - nobody but Folio writes to the file or to its lock file, or truncates them;
     /// - the file is on a local file system whose page cache is coherent with its mappings.
+    ///
+    /// # Processes
+    /// Any number of processes may have the database open. They meet in the lock file, `path` with `-lock`
+    /// behind it, which holds nothing that lasts. A file that this process has open already, by whatever name,
+    /// is the same database: the options of its first opening hold. Whoever opens needs the right to write to
+    /// the lock file, also for reading only: see [`open_unlocked`](Self::open_unlocked).
     ///
     /// # Errors
     /// [`Error::NotFound`], [`Error::AlreadyExists`], [`Error::NotAFile`], [`Error::FileSystem`],
-    /// [`Error::NotADatabase`], [`Error::Locked`], [`Error::Unsupported`], [`Error::Truncated`],
+    /// [`Error::NotADatabase`], [`Error::LockFileReplaced`], [`Error::NoLockFile`], [`Error::Locked`] (where
+    /// the system has no locks for several processes), [`Error::Unsupported`], [`Error::Truncated`],
     /// [`Error::Corrupted`], [`Error::InvalidOption`], [`Error::Io`].
     #[expect(unsafe_code, reason = "the contract of a mapped file")]
     pub unsafe fn open(&self, path: impl AsRef<Path>) -> Result<Database> {
         Database::open_path(self, path.as_ref())
+    }
+
+    /// Opens the database at `path` for reading only and without a lock file, as a read-only medium or folder
+    /// needs it. What is shown is the newest commit that the file holds by itself.
+    ///
+    /// # Safety
+    /// As [`open`](Self::open); and nobody writes to the file while it is open, Folio in this process or
+    /// another included: they would not know what is read here, and use its pages again.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open); [`Error::Locked`] if somebody has it open now.
+    #[expect(unsafe_code, reason = "the contract of a mapped file")]
+    pub unsafe fn open_unlocked(&self, path: impl AsRef<Path>) -> Result<Database> {
+        Database::open_unlocked(self, path.as_ref())
     }
 
     /// A database in memory with these options.

@@ -232,10 +232,9 @@ impl WriteTransaction {
         let immediate = durability == Durability::Immediate;
         // The writer lock is free from here on: the next transaction begins while this one waits for the
         // disk.
-        let (txn, pages, runs, checkpoint_due) = match tables.commit(!immediate, two_phase)? {
-            Some(done) => (done.root.txn, done.pages, done.runs, done.checkpoint_due),
-            None => (pager.newest(), 0, 0, false),
-        };
+        let done = tables.commit(!immediate, two_phase)?;
+        let txn = done.map_or_else(|| pager.newest(), |done| done.root.txn);
+        let checkpoint_due = done.is_some_and(|done| done.checkpoint_due);
         if immediate || checkpoint_due || !pager.is_visible(txn) {
             pager.sync_to(txn)?;
         }
@@ -245,6 +244,11 @@ impl WriteTransaction {
         {
             instance.sync_within(txn, within)?;
         }
+        if let Some((reader, bytes)) = done.and_then(|done| done.most_pinned) {
+            // The commit is done, whatever becomes of the warning.
+            let _ = instance.warn_of_pinned(reader, bytes);
+        }
+        let (pages, runs) = done.map_or((0, 0), |done| (done.pages, done.runs));
         Ok(CommitInfo { txn: txn.0, pages, bytes: pages * page_size, runs, durable })
     }
 

@@ -15,7 +15,7 @@ use super::space::{Placement, coalesce};
 use super::txn::{Ids, Txn};
 use super::write_set::{Sealed, WriteSet};
 use crate::error::Result;
-use crate::page::{Extent, PageId, Root, TreeRoot, free_log_capacity};
+use crate::page::{Extent, PageId, Root, TreeRoot, TxnId, free_log_capacity};
 
 /// What came of a commit before it is durable.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,6 +27,8 @@ pub(crate) struct Committed {
     pub(crate) runs: u64,
     /// Buffered commits pin so much that a sync is due.
     pub(crate) checkpoint_due: bool,
+    /// What a reader keeps from being used again: the transaction that it reads, and bytes.
+    pub(crate) most_pinned: Option<(TxnId, u64)>,
 }
 
 /// A commit under way.
@@ -101,12 +103,13 @@ impl<'t> Commit<'t> {
         }
         let page_size = txn.pager.base.page_size as u64;
         let pinned = txn.writer.space.held_by(durable) * page_size;
+        let most_pinned = txn.writer.space.most_held(durable).map(|(txn, pages)| (txn, pages * page_size));
         let checkpoint_due = pinned > txn.pager.config.checkpoint_bytes(page_count * page_size);
         // A head record is believed by the births of pages: it must not name one that was written twice.
         txn.pager.publish(Head { root, written }, buffered && !txn.rewrote)?;
         txn.finished();
         let (pages, runs) = (txn.written_pages, txn.written_runs);
-        Ok(Committed { root, pages, runs, checkpoint_due })
+        Ok(Committed { root, pages, runs, checkpoint_due, most_pinned })
     }
 
     /// Step 4: the free space as it is after this commit, in memory and in the pages of the log. The new page

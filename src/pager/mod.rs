@@ -14,8 +14,6 @@ mod commit;
 mod extents;
 mod free_log;
 mod head;
-#[cfg(test)]
-mod openers;
 mod pages;
 mod recovery;
 mod shared;
@@ -69,6 +67,7 @@ pub(crate) struct Config {
     reserve: Option<u64>,
     checkpoint_after: Option<u64>,
     free_ratio: f64,
+    pub(super) refuse_pinned: Option<u64>,
 }
 
 impl Config {
@@ -80,6 +79,7 @@ impl Config {
             reserve: options.reserve,
             checkpoint_after: options.checkpoint_after,
             free_ratio: options.free_ratio,
+            refuse_pinned: options.refuse_pinned,
         }
     }
 

@@ -228,9 +228,9 @@ fn check_is_ours(storage: &Storage) -> Result<()> {
         return Err(not_ours("it is empty"));
     }
     for at in META_AT.into_iter().filter(|at| at + META_LEN as u64 <= len) {
-        let mut bytes = vec![0; META_LEN];
-        storage.read_exact_at(&mut bytes, at)?;
-        if Meta::has_magic(&bytes) {
+        let mut magic = [0; 8];
+        storage.read_exact_at(&mut magic, at)?;
+        if Meta::has_magic(&magic) {
             return Ok(());
         }
     }

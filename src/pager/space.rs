@@ -66,6 +66,12 @@ impl Space {
         self.held.get(&root).map_or(0, |held| held.pages)
     }
 
+    /// The root before `durable` on which most pages hang, and how many. Only readers pin such roots.
+    pub(super) fn most_held(&self, durable: TxnId) -> Option<(TxnId, u64)> {
+        let held = self.held.range(..durable).map(|(root, held)| (*root, held.pages));
+        held.max_by_key(|(_, pages)| *pages)
+    }
+
     /// Adds pages that nobody needs.
     pub(super) fn add_free(&mut self, start: u64, len: u64) {
         self.free.add(start, len);

@@ -250,9 +250,22 @@ impl Txn {
         if start + pages >= 1 << 48 {
             return Err(Error::Full { what: "a file has 2^48 pages at most" });
         }
-        self.writer.ensure_file(&self.pager, start + pages)?;
+        if start + pages > self.writer.file_pages {
+            self.grow_file(start + pages)?;
+        }
         self.end += pages;
         Ok(start)
+    }
+
+    /// Makes the file at least `pages` long, if no reader is the reason.
+    fn grow_file(&mut self, pages: u64) -> Result<()> {
+        if let Some(limit) = self.pager.config.refuse_pinned
+            && let Some((txn, held)) = self.writer.space.most_held(self.pager.base.shared.durable())
+            && held * self.page_size() as u64 > limit
+        {
+            return Err(Error::PinLimit { txn: txn.0, pinned: held * self.page_size() as u64, limit });
+        }
+        self.writer.ensure_file(&self.pager, pages)
     }
 
     /// Keeps some space for transactions that free what they take, so that a full disk can be emptied: to
@@ -268,7 +281,7 @@ impl Txn {
             // A whole step if there is room for it, and no more than is missing if there is not.
             let missing = (reserve - room).min(self.writer.growth_step(self.page_size()));
             let wanted = self.writer.file_pages + missing;
-            match self.writer.ensure_file(&self.pager, wanted) {
+            match self.grow_file(wanted) {
                 Ok(()) => {}
                 Err(error) if error.is_out_of_space() && self.frees >= taken => return Ok(()),
                 Err(error) if self.settles(&error)? => free = self.free_pages(),

@@ -32,9 +32,6 @@ use crate::error::{Error, Result};
 /// Where presence lies in the data file: far behind any content. Two bytes for each inode.
 const PRESENCE: u64 = 1 << 60;
 const PRESENCE_LEN: u64 = 1 << 60;
-/// Blocks that are there from the beginning: what everybody looks at, and the slots of one process's readers.
-/// So whoever could open the database alone can read it.
-const BLOCKS_MIN: u64 = 2;
 /// Where the other locks lie in the lock file: far behind any content.
 const LOCKS: u64 = 1 << 40;
 
@@ -152,8 +149,10 @@ impl LockFile {
     pub(super) fn words(&self, anew: bool) -> Result<Words> {
         let file = self.file.try_clone().map_err(|error| self.error("dup", error))?;
         let words = Words::shared(file).map_err(|error| self.error("mmap", error))?;
-        let ready = if anew { words.clear(BLOCKS_MIN) } else { words.grow(0) };
-        ready.map_err(|error| self.error("pwrite", error))?;
+        if anew {
+            words.clear().map_err(|error| self.error("pwrite", error))?;
+        }
+        words.check_len().map_err(|error| self.error("fstat", error))?;
         Ok(words)
     }
 
@@ -214,7 +213,7 @@ fn open_locked(path: &Path, data: &File) -> Result<File> {
             },
             result => result,
         };
-        let file = file.map_err(|error| Error::io("open", path, error))?;
+        let file = file.map_err(|error| open_error(path, error))?;
         if !stat(&file, path)?.is_file() {
             return Err(Error::NotAFile { path: path.to_owned(), found: "something else" });
         }
@@ -231,6 +230,20 @@ fn open_locked(path: &Path, data: &File) -> Result<File> {
         }
         return Ok(file);
     }
+}
+
+fn open_error(path: &Path, source: io::Error) -> Error {
+    let path = path.to_owned();
+    match source.raw_os_error() {
+        Some(libc::EACCES | libc::EPERM | libc::EROFS) => Error::NoLockFile { path, source },
+        Some(libc::ELOOP) => Error::NotAFile { path, found: "a symbolic link" },
+        _ => Error::io("open", &path, source),
+    }
+}
+
+/// Whether somebody has the data file open, by way of whatever lock file.
+pub(super) fn is_anybody_present(data: &File) -> io::Result<bool> {
+    sys::is_range_locked(data, RangeLock::Exclusive, PRESENCE, PRESENCE_LEN)
 }
 
 /// Never follows a link: who prepared one would have another file written.

@@ -43,6 +43,7 @@ impl Meeting {
     }
 
     /// With whoever is in. The words are zeros if that is nobody.
+    #[cfg_attr(not(target_os = "linux"), expect(dead_code, reason = "nobody meets: see `Storage::meet`"))]
     pub(super) fn with(lock_file: LockFile) -> Result<Meeting> {
         let words = lock_file.words(lock_file.others()? == Others::Nobody)?;
         Ok(Meeting { words, lock_file: Some(lock_file) })
@@ -53,15 +54,15 @@ impl Meeting {
         self.lock_file.is_some()
     }
 
-    /// Block `number`, which must have been grown to, but for the first, which is always there.
+    /// Block `number`, which must have been made, or lie before one that was.
     #[inline]
     pub(crate) fn block(&self, number: usize) -> &Block {
         self.words.block(number)
     }
 
-    /// Makes block `number` be there, with those before it.
-    pub(crate) fn grow(&self, number: usize) -> Result<()> {
-        self.words.grow(number).map_err(|error| self.error("pwrite", error))
+    /// Makes block `number`, which this process has claimed, zeros.
+    pub(crate) fn make(&self, number: usize) -> Result<()> {
+        self.words.make(number).map_err(|error| self.error("pwrite", error))
     }
 
     /// Who else is in. Ask behind the door, or it may have changed.

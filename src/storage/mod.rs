@@ -11,6 +11,10 @@
 mod file;
 mod fork;
 mod lock;
+#[cfg_attr(
+    not(target_os = "linux"),
+    expect(dead_code, reason = "nobody meets where there are no such locks")
+)]
 mod lock_file;
 mod map;
 mod meeting;
@@ -60,6 +64,8 @@ pub(crate) enum Access {
 enum Reach {
     /// Who knows its name: other processes.
     Everybody,
+    /// Who knows its name; but nobody writes to it, says who opened it.
+    Readers,
     /// Nobody finds the content again after the process has ended.
     ThisProcess,
     /// As a file with a name, but of a simulated disk: nobody else.
@@ -98,6 +104,19 @@ impl Storage {
     pub(crate) fn open(path: &Path, access: Access) -> Result<Storage> {
         let file = file::open(path, access)?;
         Ok(Storage::new(file, path.to_owned(), access, Reach::Everybody, Probe::default()))
+    }
+
+    /// Opens an existing regular file that nobody writes to, for reading and without a lock file.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open); [`Error::Locked`] if somebody has it open, as far as that can be seen.
+    pub(crate) fn open_unlocked(path: &Path) -> Result<Storage> {
+        let file = file::open(path, Access::ReadOnly)?;
+        #[cfg(target_os = "linux")]
+        if lock_file::is_anybody_present(&file).map_err(|error| Error::io("fcntl", path, error))? {
+            return Err(Error::Locked { path: path.to_owned() });
+        }
+        Ok(Storage::new(file, path.to_owned(), Access::ReadOnly, Reach::Readers, Probe::default()))
     }
 
     /// Creates `path` whole or not at all: `fill` writes the content before the file has its name.

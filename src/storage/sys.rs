@@ -204,7 +204,6 @@ pub(super) fn rename_to_free_name(from: &Path, to: &Path) -> io::Result<()> {
 }
 
 /// What is asked of a byte range's lock.
-#[cfg(target_os = "linux")]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum RangeLock {
     Shared,
@@ -260,6 +259,18 @@ pub(super) fn is_range_locked(file: &File, lock: RangeLock, start: u64, len: u64
     let result = unsafe { libc::fcntl(file.as_raw_fd(), libc::F_OFD_GETLK, &raw mut range) };
     succeeded(result)?;
     Ok(i32::from(range.l_type) != libc::F_UNLCK)
+}
+
+/// Where the system has no locks of open files: `Unsupported`.
+#[cfg(not(target_os = "linux"))]
+pub(super) fn lock_range(_: &File, _: RangeLock, _: u64, _: u64, _: bool) -> io::Result<bool> {
+    Err(io::ErrorKind::Unsupported.into())
+}
+
+/// As above.
+#[cfg(not(target_os = "linux"))]
+pub(super) fn is_range_locked(_: &File, _: RangeLock, _: u64, _: u64) -> io::Result<bool> {
+    Err(io::ErrorKind::Unsupported.into())
 }
 
 /// A length or offset as the calls take it; beyond what they can take is `EFBIG`.

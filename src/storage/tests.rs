@@ -8,6 +8,7 @@ mod creation;
 #[cfg(target_os = "linux")]
 mod page_cache;
 mod simulated;
+mod words;
 
 use std::fs;
 use std::io::ErrorKind;

@@ -2,8 +2,8 @@
 //!
 //! - Every access is an atomic load or store, so nothing that others write into them is undefined behaviour.
 //!   They are as untrusted as the file: whoever reads a number checks what it does with it.
-//! - Blocks below [`len`](Words::len) have written bytes behind them: a full disk is an error of
-//!   [`grow`](Words::grow), never a signal.
+//! - Blocks that were [made](Words::make) have written bytes behind them: a full disk is an error then, never
+//!   a signal later.
 
 #![expect(unsafe_code, reason = "atomic words in a mapping that processes share")]
 
@@ -23,6 +23,10 @@ pub(crate) const BLOCK_WORDS: usize = 512;
 const BLOCK_LEN: u64 = (BLOCK_WORDS * size_of::<AtomicU64>()) as u64;
 /// Blocks that there can be: 64 MiB.
 pub(crate) const BLOCKS_MAX: usize = 1 << 14;
+
+/// Blocks that are there from the beginning: what everybody looks at, and the slots of one process's readers.
+/// So whoever could open the database alone can read it.
+pub(super) const BLOCKS_MIN: u64 = 2;
 
 /// A block. Its words begin as zeros.
 pub(crate) type Block = [AtomicU64; BLOCK_WORDS];
@@ -54,29 +58,40 @@ impl Words {
         Ok(Words::Shared { _watch: Watch::new(&file), file, raw })
     }
 
-    /// Makes block `number`, and those before it, be there. Blocks that are there keep their content.
-    pub(crate) fn grow(&self, number: usize) -> io::Result<()> {
-        let Words::Shared { file, .. } = self else { return Ok(()) };
-        let mut len = file.metadata()?.len() / BLOCK_LEN * BLOCK_LEN;
-        while len < (number as u64 + 1) * BLOCK_LEN {
-            write_zeros(file, len)?;
-            len += BLOCK_LEN;
+    /// Makes block `number` zeros, with written bytes behind them. For who owns it: no other block is touched,
+    /// since others may be making theirs, and have begun to use them. The first ones are there:
+    /// [`clear`](Self::clear).
+    pub(crate) fn make(&self, number: usize) -> io::Result<()> {
+        match self {
+            Words::Shared { file, .. } if number as u64 >= BLOCKS_MIN => {
+                write_zeros(file, number as u64 * BLOCK_LEN)
+            }
+            _ => Ok(()),
         }
-        Ok(())
     }
 
-    /// Makes the first `count` blocks zeros, and takes all others away.
+    /// Whether the first blocks are there: nobody may have cut the file.
+    pub(super) fn check_len(&self) -> io::Result<()> {
+        match self {
+            Words::Shared { file, .. } if file.metadata()?.len() < BLOCKS_MIN * BLOCK_LEN => {
+                Err(io::ErrorKind::UnexpectedEof.into())
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Makes the first blocks zeros, and takes all others away.
     ///
     /// What is there is written over: whoever could open the file once can do so on a full disk.
-    pub(super) fn clear(&self, count: u64) -> io::Result<()> {
+    pub(super) fn clear(&self) -> io::Result<()> {
         let Words::Shared { file, .. } = self else { return Ok(()) };
-        if file.metadata()?.len() > count * BLOCK_LEN {
-            file.set_len(count * BLOCK_LEN)?;
+        if file.metadata()?.len() > BLOCKS_MIN * BLOCK_LEN {
+            file.set_len(BLOCKS_MIN * BLOCK_LEN)?;
         }
-        (0..count).try_for_each(|number| write_zeros(file, number * BLOCK_LEN))
+        (0..BLOCKS_MIN).try_for_each(|number| write_zeros(file, number * BLOCK_LEN))
     }
 
-    /// Block `number`, which must have been grown to.
+    /// Block `number`, which must have been made, or lie before one that was.
     pub(crate) fn block(&self, number: usize) -> &Block {
         match self {
             Words::Own(blocks) => {
@@ -89,7 +104,7 @@ impl Words {
                 let first = unsafe { raw.as_mut_ptr().cast::<Block>().add(number) };
                 // SAFETY: mapped as long as `self` lives, aligned as mappings are, and nothing but atomic
                 // operations touches it in any process; there are bytes of the file behind it: the contract
-                // of `grow`.
+                // of `make`.
                 unsafe { &*first }
             }
         }

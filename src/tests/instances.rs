@@ -5,12 +5,16 @@
 #![expect(unsafe_code, reason = "opening files that nobody else has")]
 
 use std::path::Path;
+use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
+
+use parking_lot::Mutex;
 
 use crate::{Database, Durability, Error, ReadTransaction, Recovery, Table, WriteTransaction};
 
 const WORDS: Table<&str, u64> = Table::new("words");
+const LARGE: Table<u64, &[u8]> = Table::new("large");
 
 /// Long enough for whatever has to happen to happen.
 const LONG: Duration = Duration::from_secs(60);
@@ -85,6 +89,24 @@ fn an_opening_for_reading_sees_what_another_writes() {
 }
 
 #[test]
+fn nobody_reads_without_a_lock_file_what_others_have_open() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("x");
+    let writer = open(&path, false);
+    put(&writer, "first", Durability::Immediate);
+    // SAFETY: it is refused as long as somebody could write.
+    let unlocked = || unsafe { Database::options().open_unlocked(&path) };
+    assert!(matches!(unlocked(), Err(Error::Locked { .. })));
+    let tx = writer.begin_read().unwrap();
+    writer.close().unwrap();
+    assert!(matches!(unlocked(), Err(Error::Locked { .. })), "its snapshot is left");
+    drop(tx);
+    let db = unlocked().unwrap();
+    assert!(has(&db, "first"));
+    assert!(db.readers().unwrap().is_empty());
+}
+
+#[test]
 fn readers_of_all_openings_are_listed_with_what_they_pin() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("x");
@@ -143,4 +165,47 @@ fn handles_go_where_the_documentation_says() {
     is_send::<ReadTransaction>();
     is_sync::<ReadTransaction>();
     is_send::<WriteTransaction>();
+}
+
+/// Changes all of a table, whose entries take about 100 pages.
+fn change_all(db: &Database, round: u8) -> Result<(), Error> {
+    db.write(|tx| {
+        let mut table = tx.open(LARGE)?;
+        (0..400).try_for_each(|key| table.insert(key, &[round; 1000]).map(|_| ()))
+    })
+}
+
+#[test]
+fn who_pins_much_is_told_of() {
+    let told = Arc::new(Mutex::new(Vec::new()));
+    let tell = Arc::clone(&told);
+    let mut options = Database::options();
+    let db = options.warn_pinned(200_000, move |reader| tell.lock().push(*reader)).in_memory().unwrap();
+    (0..10).for_each(|round| change_all(&db, round).unwrap());
+    assert!(told.lock().is_empty(), "nobody reads");
+    let tx = db.begin_read().unwrap();
+    (0..10).for_each(|round| change_all(&db, round).unwrap());
+    let found = told.lock().clone();
+    assert_eq!(found.len(), 1, "once for a snapshot, and it pins no more as time goes by: {found:?}");
+    assert_eq!(found[0].txn, tx.txn());
+    assert!((200_000..600_000).contains(&found[0].pinned_bytes), "{found:?}");
+}
+
+#[test]
+fn where_a_reader_pins_too_much_the_file_does_not_grow() {
+    let db = Database::options().refuse_pinned(200_000).in_memory().unwrap();
+    (0..3).for_each(|round| change_all(&db, round).unwrap());
+    let tx = db.begin_read().unwrap();
+    change_all(&db, 3).unwrap();
+    let add = |key| db.write(|tx| tx.open(LARGE)?.insert(key, &[3; 1000]).map(|_| ()));
+    let refused = (400..10_000).find_map(|key| add(key).err());
+    assert!(matches!(refused, Some(Error::PinLimit { txn, .. }) if txn == tx.txn()), "{refused:?}");
+    let bytes = db.stats().unwrap().file_bytes;
+    // What makes the database smaller goes on.
+    for key in 0..400 {
+        db.write(|tx| tx.open(LARGE)?.remove(key).map(|_| ())).unwrap();
+    }
+    assert_eq!(db.stats().unwrap().file_bytes, bytes);
+    drop(tx);
+    (0..10).for_each(|round| change_all(&db, round).unwrap());
 }

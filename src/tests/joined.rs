@@ -1,8 +1,8 @@
-//! Goal: who opens a file that others have open works with them on one database: commits build on each other,
-//! nobody writes over what another reads, nobody comes in past the others, and the last who goes leaves a
-//! file in good order.
-//! Method: several openings in one process that know nothing of each other, as those of several processes: the
-//! locks belong to open files. A reader that is killed is a child.
+//! Goal: who opens a file that others have open works with them on one database: commits build on each
+//! other, nobody writes over what another reads, nobody comes in past the others, and the last who goes
+//! leaves a file in good order.
+//! Method: several openings in one process that know nothing of each other, as those of several processes:
+//! the locks belong to open files. A reader that is killed is a child.
 
 use std::collections::BTreeMap;
 use std::fs;

@@ -28,6 +28,12 @@ pub(crate) fn open_read_only(path: &Path) -> Result<Database> {
     open_with(path, Database::options().read_only(true))
 }
 
+/// For a file that nobody writes to.
+pub(crate) fn open_unlocked(path: &Path) -> Result<Database> {
+    // SAFETY: nobody does in these tests.
+    unsafe { Database::options().open_unlocked(path) }
+}
+
 pub(crate) fn create(path: &Path) -> Result<Database> {
     open_with(path, Database::options().create_new(true))
 }

@@ -5,6 +5,7 @@
 //!
 //! - `storm`: five readers and three writers, one of them killed every 200 ms.
 //! - `kills`: one process is killed before each of its system calls, while another has the file open.
+//! - `stops`: one process is stopped at each of its system calls, while another comes and works.
 //! - `reads`: what a read transaction asks of the system, and what it costs.
 //! - `containers`: other process namespaces, other users.
 //! - `names`: links, and lock files that are deleted, damaged or prepared.
@@ -18,18 +19,22 @@ mod names;
 mod promises;
 mod reads;
 mod sizes;
+mod stops;
 mod storm;
 mod writers;
 
+use std::collections::BTreeMap;
+use std::fs;
 use std::io::{BufRead, BufReader, Write};
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
-use std::time::Duration;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, TryRecvError, channel};
+use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
+use crate::kill::count;
 use crate::torture::{folder_on_disk, program};
 
 const SIGKILL: i32 = 9;
@@ -90,6 +95,32 @@ impl Talker {
     #[track_caller]
     fn answer(&mut self) -> String {
         self.next_answer().expect("it answers as long as it lives")
+    }
+
+    /// Its next answer, unless it waits for a lock of a file before.
+    #[track_caller]
+    fn answer_unless_it_waits(&mut self) -> Option<String> {
+        let start = Instant::now();
+        loop {
+            match self.answers.try_recv() {
+                Ok(answer) => return Some(answer),
+                Err(TryRecvError::Disconnected) => panic!("it answers as long as it lives"),
+                Err(TryRecvError::Empty) if self.waits_for_lock() => return None,
+                Err(TryRecvError::Empty) => {}
+            }
+            assert!(start.elapsed() < HANGS, "process {} neither answers nor waits", self.child.id());
+        }
+    }
+
+    /// Whether it waits for a lock of a file: it is seen in such a call many times in a row.
+    fn waits_for_lock(&self) -> bool {
+        let pid = self.child.id();
+        let locks = [libc::SYS_flock, libc::SYS_fcntl].map(|call| call.to_string());
+        (0..50).all(|_| {
+            std::thread::yield_now();
+            let call = fs::read_to_string(format!("/proc/{pid}/syscall")).unwrap();
+            locks.iter().any(|lock| call.split(' ').next() == Some(lock))
+        })
     }
 
     /// It does that; what came of it.
@@ -163,9 +194,10 @@ fn number_in(answer: &str, name: &str) -> u64 {
     word.and_then(|number| number.parse().ok()).unwrap_or_else(|| panic!("no {name} in {answer}"))
 }
 
-/// A folder on the disk, and the path of a database in it.
+/// A folder, and the path of a database in it. In memory, where there is such a folder: no power is cut here,
+/// and a disk that is busy makes every sync slow.
 fn place() -> (TempDir, PathBuf) {
-    let folder = folder_on_disk();
+    let folder = tempfile::tempdir_in("/dev/shm").unwrap_or_else(|_| folder_on_disk());
     let path = folder.path().join("db.folio");
     (folder, path)
 }
@@ -173,4 +205,14 @@ fn place() -> (TempDir, PathBuf) {
 /// The lock file of a database.
 fn lock_path(path: &Path) -> PathBuf {
     path.with_extension("folio-lock")
+}
+
+/// How often a session of nothing makes each call: what comes before the database.
+fn calls_at_start(folder: &Path, calls: &[&str]) -> BTreeMap<String, u32> {
+    let trace = folder.join("trace");
+    let mut command = Command::new("strace");
+    command.args(["-f", "-qq", "-o"]).arg(&trace).arg("-e").arg(format!("trace={}", calls.join(",")));
+    assert!(command.arg(program()).arg("talk").stdin(Stdio::null()).status().unwrap().success());
+    let trace = fs::read_to_string(trace).unwrap();
+    count(&trace).into_iter().map(|(name, count)| (name.to_owned(), count)).collect()
 }

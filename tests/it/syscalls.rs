@@ -1,6 +1,6 @@
 //! Goal: what commits and openings ask of the system: one `msync` for each durable commit that waits alone,
-//! fewer where several wait, two writes, six calls for locks; and opening reads what was written last, however
-//! large the file is.
+//! fewer where several wait, two writes, six calls for locks; and opening reads what was written last,
+//! however large the file is.
 //! Method: strace counts the calls of the program `torture`. `FOLIO_LONG=1` ages a file of a million entries.
 
 use std::fs;
@@ -12,8 +12,7 @@ use crate::torture::{folder_on_disk, has_strace, program, run, succeed};
 
 const COMMITS: usize = 1_000;
 
-/// Calls of a run of the program on `db`, in order: name and the whole line, with the paths of what descriptors
-/// stand for.
+/// Calls of a run of the program on `db`, in order: name and the whole line, with the paths of descriptors.
 fn calls(db: &Path, words: &[&str]) -> Vec<(String, String)> {
     let trace = db.with_extension("trace");
     let traced = "trace=msync,fsync,fdatasync,sync_file_range,sync,syncfs,pwrite64,pwritev,pwritev2,pread64,\

@@ -25,7 +25,7 @@ const SEED: u64 = workload::STEADY | 1;
 /// A hold that is not short is one in so many.
 const LONG_HOLDS: u64 = 60;
 /// The longest of the short ones, in microseconds.
-const SHORT_HOLD: u64 = 8_000;
+const SHORT_HOLD: u64 = 30_000;
 
 /// What all have said.
 struct Heard(Vec<File>);
@@ -86,7 +86,7 @@ pub(crate) fn run(args: &mut Args) -> Result<(), Failure> {
     let name = args.path("NAME")?;
     let mut options = args.open_options()?;
     let (levels, seed) = (args.levels()?, args.number("seed")?.unwrap_or(1));
-    let hold = args.number("hold")?.unwrap_or(400);
+    let hold = args.number("hold")?.unwrap_or(300);
     args.finish()?;
     let mut member = Member {
         db: args::open(options.create(true), &folder.join("db.folio"))?,

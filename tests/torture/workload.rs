@@ -60,11 +60,17 @@ enum Step {
 fn steps(seed: u64, n: u64) -> Vec<Step> {
     let mut rng = Rng::new(seed ^ n.wrapping_mul(0xD6E8_FEB8_6659_FD93));
     let mut number = |from: u64, to: u64| usize::try_from(from + rng.below(to - from)).expect("it is small");
-    let count = if n.is_multiple_of(97) { number(200, 600) } else { number(1, 12) };
     let steady = seed & STEADY != 0;
+    let count = match n.is_multiple_of(97) {
+        true if steady => number(20, 60),
+        true => number(200, 600),
+        false => number(1, 12),
+    };
     let mut steps = Vec::new();
     if steady && n == 1 {
-        steps.extend((0..KEYS).map(|key| Step::Put { key, len: number(200, 3000) }));
+        // As many as there will be when as many come as go.
+        let keys = (0..KEYS).filter(|key| key % 4 != 0);
+        steps.extend(keys.map(|key| Step::Put { key, len: number(200, 3000) }));
     }
     for _ in 0..count {
         let key = number(0, KEYS) as u64;

@@ -132,7 +132,7 @@ impl Readers {
                 return Err(Error::Full { what: "the reader table" });
             }
         }
-        meeting.grow(1 + chunk)?;
+        meeting.make(1 + chunk)?;
         for number in 0..CHUNK_SLOTS {
             // The last owner may have died.
             let slot = slot(meeting, chunk, number);

@@ -10,7 +10,8 @@ use folio::{Database, Error, Recovery};
 
 use super::{check_values, insert, lock_file, place};
 use crate::files::{
-    assert_passed, child_path, create, open, open_read_only, open_with, run_child, say_untested, start_child,
+    assert_passed, child_path, create, open, open_read_only, open_unlocked, open_with, run_child,
+    say_untested, start_child,
 };
 
 /// Both ways of opening answer alike: with an error that `expected` takes, whose message names the file.
@@ -291,6 +292,8 @@ fn what_is_forbidden_keeps_its_errno() {
     // Who only reads the file says so in the lock file.
     fs::set_permissions(lock_file(&path), fs::Permissions::from_mode(0o666)).unwrap();
     fs::set_permissions(&unreadable, fs::Permissions::from_mode(0o000)).unwrap();
+    // No lock file, and nobody may make one.
+    fs::copy(&path, path.with_extension("lockless")).unwrap();
     // Another user may not reach the place where this program was built.
     let exe = path.with_extension("exe");
     fs::copy(std::env::current_exe().unwrap(), &exe).unwrap();
@@ -325,6 +328,18 @@ fn child_without_permission() {
     let db = open_read_only(&path).unwrap();
     check_values(&db.begin_read().unwrap(), 0..200, 3000);
     assert!(matches!(db.begin_write(), Err(Error::ReadOnly)));
+    // Where no lock file can be made, a file can be read if nobody writes to it.
+    let lockless = path.with_extension("lockless");
+    let error = open_read_only(&lockless).unwrap_err();
+    let lock = lock_file(&lockless);
+    assert!(matches!(&error, Error::NoLockFile { path, .. } if *path == lock), "{error:?}");
+    assert!(error.to_string().contains("without one"), "{error}");
+    let db = open_unlocked(&lockless).unwrap();
+    check_values(&db.begin_read().unwrap(), 0..200, 3000);
+    assert!(matches!(db.begin_write(), Err(Error::ReadOnly)));
+    assert!(db.check().unwrap().is_ok());
+    db.close().unwrap();
+    assert!(!lock.exists());
     // A folder where nothing may be made. (The error names the folder or the file in it.)
     let fresh = path.with_file_name("fresh");
     match create(&fresh) {

@@ -6,6 +6,7 @@
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use tempfile::TempDir;
 
@@ -91,7 +92,9 @@ fn a_stopped_reader_keeps_its_snapshot() {
 fn public_place() -> (TempDir, PathBuf) {
     let folder = tempfile::tempdir().unwrap();
     fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o777)).unwrap();
-    fs::copy(program(), folder.path().join("torture")).unwrap();
+    // By another process: what is open for writing here, if only in a child of another test, cannot be run.
+    let copied = Command::new("cp").arg(program()).arg(folder.path().join("torture")).status().unwrap();
+    assert!(copied.success());
     let path = folder.path().join("db.folio");
     (folder, path)
 }
@@ -103,7 +106,7 @@ fn has_users(what: &str) -> bool {
 }
 
 fn nobody(folder: &Path) -> Talker {
-    let mut command = std::process::Command::new(NOBODY[0]);
+    let mut command = Command::new(NOBODY[0]);
     command.args(&NOBODY[1..]).arg(folder.join("torture"));
     Talker::under(command)
 }

@@ -4,15 +4,12 @@
 //! snapshot, compaction, a clean close, opening again. All that time another process has the file open, and
 //! after each kill it reads, writes, syncs and checks. It holds an old snapshot as well, which must stay.
 
-use std::collections::BTreeMap;
-use std::fs;
 use std::io::Write;
 use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use super::{SIGKILL, Talker, number_in, place};
-use crate::kill::count;
+use super::{SIGKILL, Talker, calls_at_start, number_in, place};
 use crate::torture::{has_strace, program};
 
 /// The calls that change what others see: files, mappings, locks.
@@ -34,16 +31,6 @@ const CALLS: [&str; 16] = [
     "statx",
     "dup",
 ];
-
-/// How often a session of nothing makes each call: what comes before the database.
-fn calls_at_start(folder: &Path) -> BTreeMap<String, u32> {
-    let trace = folder.join("trace");
-    let mut command = Command::new("strace");
-    command.args(["-f", "-qq", "-o"]).arg(&trace).arg("-e").arg(format!("trace={}", CALLS.join(",")));
-    assert!(command.arg(program()).arg("talk").stdin(Stdio::null()).status().unwrap().success());
-    let trace = fs::read_to_string(trace).unwrap();
-    count(&trace).into_iter().map(|(name, count)| (name.to_owned(), count)).collect()
-}
 
 /// What came of a session that strace ended before the `nth` time it would have made `call`.
 struct Session {
@@ -97,7 +84,7 @@ fn check_goes_on(survivor: &mut Talker, newest: u64, what: &str) -> u64 {
 /// Kills a session of `script` before each of its calls. How often.
 fn kill_before_every_call(script: &str) -> u32 {
     let (folder, path) = place();
-    let at_start = calls_at_start(folder.path());
+    let at_start = calls_at_start(folder.path(), &CALLS);
     let mut survivor = Talker::start();
     survivor.open(&path);
     survivor.ask("apply db 40 buffered");

@@ -3,23 +3,14 @@
 //! Method: processes that do what they are told. That one of them waits is seen where the kernel shows in
 //! which call a process is.
 
-use std::fs;
 use std::time::Instant;
 
 use super::{HANGS, Talker, number_in, place};
 
-/// Waits until the process waits for a lock of a file.
-fn wait_until_it_waits(talker: &Talker) {
-    let (pid, start) = (talker.child.id(), Instant::now());
-    let locks = [libc::SYS_flock, libc::SYS_fcntl].map(|call| call.to_string());
-    loop {
-        let call = fs::read_to_string(format!("/proc/{pid}/syscall")).unwrap();
-        if locks.iter().any(|lock| call.split(' ').next() == Some(lock)) {
-            return;
-        }
-        assert!(start.elapsed() < HANGS, "it does not wait for a lock, but is in call {call}");
-        std::thread::yield_now();
-    }
+/// It has been told something, and waits for a lock of a file to do it.
+#[track_caller]
+fn wait_until_it_waits(talker: &mut Talker) {
+    assert_eq!(talker.answer_unless_it_waits(), None);
 }
 
 fn started(path: &std::path::Path) -> Talker {
@@ -81,7 +72,7 @@ fn who_does_not_want_to_wait_for_another_process_need_not() {
     // Somebody who waits in turn goes before somebody who tries.
     first.ask("begin db");
     second.tell("begin db");
-    wait_until_it_waits(&second);
+    wait_until_it_waits(&mut second);
     let mut third = started(&path);
     assert!(third.refuses("begin db try").starts_with("WriterBusy"));
     first.ask("abort");
@@ -104,7 +95,7 @@ fn a_writer_killed_in_a_transaction_leaves_the_last_whole_commit() {
         killed.ask("rows 300 2000 99");
         if round % 2 == 0 {
             next.tell("apply db 1 immediate");
-            wait_until_it_waits(&next);
+            wait_until_it_waits(&mut next);
             killed.kill();
             assert_eq!(next.answer(), format!("ok {}", 6 + round));
         } else {
@@ -126,9 +117,9 @@ fn who_is_killed_while_it_waits_for_its_turn_is_in_nobodys_way() {
     let (mut first, mut second, mut third) = (started(&path), started(&path), started(&path));
     first.ask("begin db");
     second.tell("begin db");
-    wait_until_it_waits(&second);
+    wait_until_it_waits(&mut second);
     third.tell("begin db");
-    wait_until_it_waits(&third);
+    wait_until_it_waits(&mut third);
     // First in line, and the one behind.
     second.kill();
     let mut fourth = started(&path);
@@ -153,7 +144,7 @@ fn a_stopped_writer_keeps_its_turn() {
     first.signal("STOP");
     assert!(second.refuses("begin db within 20").starts_with("WriterBusy"));
     second.tell("apply db 1 immediate");
-    wait_until_it_waits(&second);
+    wait_until_it_waits(&mut second);
     first.signal("CONT");
     first.ask("commit buffered");
     assert_eq!(second.answer(), "ok 2");

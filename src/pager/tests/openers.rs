@@ -1,12 +1,12 @@
 //! Goal: what several who have a file open do to it fits together, however old what one of them knows.
-//! Method: a file that is opened several times in one process: openers share nothing but the file and its lock
-//! file, as processes do.
+//! Method: a file that is opened several times in one process: openers share nothing but the file and its
+//! lock file, as processes do.
 
 use std::panic::Location;
 use std::path::Path;
 use std::sync::Arc;
 
-use super::*;
+use super::super::*;
 use crate::raw::{OpenTables, RawTableMut};
 
 /// One of those who have the file open.
@@ -58,7 +58,8 @@ fn the_file_is_cut_behind_the_newest_commit_of_all() {
     first.write(|tx| assert!(tx.drop_table("large", Location::caller()).unwrap()));
     (1..4).for_each(|i| first.fill("small", i));
     drop(reader);
-    // Its page count is lower by now, and nobody has cut the file: the commit that lowered it was not the last.
+    // Its page count is lower by now, and nobody has cut the file: the commit that lowered it was not the
+    // last.
     first.fill("small", 5);
     let reader = second.0.begin_read().unwrap();
     first.fill("small", 6);
