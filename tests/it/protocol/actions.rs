@@ -144,7 +144,7 @@ impl Model {
         actions.extend((0..self.processes.len()).filter(|number| self.is_in(*number)).map(Action::Kill));
         if let Some(leader) = &self.leader {
             actions.extend(repeat_n(Action::Kill(leader.process), mix.leaders_die));
-            if leader.is_syncing() {
+            if self.is_syncing() {
                 actions.extend(repeat_n(Action::FailSync, mix.syncs_fail));
                 actions.extend(repeat_n(Action::FailSyncUntold, mix.untold));
             }
@@ -159,6 +159,10 @@ impl Model {
 
     fn is_in(&self, process: usize) -> bool {
         self.processes[process].is_some() || self.door.as_ref().is_some_and(|door| door.process == process)
+    }
+
+    fn is_syncing(&self) -> bool {
+        self.leader.as_ref().is_some_and(|leader| leader.is_syncing())
     }
 
     fn is_head_record_free(&self) -> bool {
@@ -227,7 +231,7 @@ impl Model {
                 self.lead_for(process, Job::Commits, two_phase, turn);
             }
             Action::Lead => self.lead(turn),
-            Action::FailSync if self.leader.is_none() => self.fail_opening(turn),
+            Action::FailSync if !self.is_syncing() => self.fail_opening(turn),
             Action::FailSync => self.fail_sync(turn),
             Action::FailSyncUntold => {
                 self.fail_sync(turn);
