@@ -194,9 +194,9 @@ impl OpenOptions {
     ///
     /// # Processes
     /// Any number of processes may have the database open. They meet in the lock file, `path` with `-lock`
-    /// behind it, which holds nothing that lasts. A file that this process has open already, by whatever name,
-    /// is the same database: the options of its first opening hold. Whoever opens needs the right to write to
-    /// the lock file, also for reading only: else see [`open_unlocked`](Self::open_unlocked).
+    /// behind it, which holds nothing that lasts. A file that this process has open already, by whatever
+    /// name, is the same database: the options of its first opening hold. Whoever opens needs the right to
+    /// write to the lock file, also for reading only: else see [`open_unlocked`](Self::open_unlocked).
     ///
     /// # Errors
     /// [`Error::NotFound`], [`Error::AlreadyExists`], [`Error::NotAFile`], [`Error::FileSystem`],
