@@ -155,8 +155,9 @@ impl Database {
     ///
     /// # Errors
     /// [`Error::Io`] or [`Error::Truncated`] where the file had to be mapped anew; [`Error::Forked`].
+    #[inline]
     pub fn begin_read(&self) -> Result<ReadTransaction> {
-        Ok(ReadTransaction::new(self.pager().begin_read()?))
+        self.pager().begin_read().map(ReadTransaction::new)
     }
 
     /// Begins a write transaction. Waits for the one that is running.

@@ -31,7 +31,7 @@ pub(crate) use edit::{PageMut, finalize, init};
 pub(crate) use free_log::{Extent, FreeLogPage, LogLink, free_log_capacity};
 pub(crate) use leaf::{LeafValue, OverflowRef, inline_fixed};
 pub(crate) use meta::{HEAD_LEN, HeadRecord, META_LEN, Meta};
-pub(crate) use root::{FreeRoot, ROOT_LEN, Root, TreeRoot};
+pub(crate) use root::{FreeRoot, ROOT_WORDS, Root, TreeRoot};
 pub(crate) use slotted::{Cell, Page};
 pub(crate) use table_record::{TABLE_ROOT_AT, TableRecord};
 

@@ -5,8 +5,11 @@ use super::{HAS_OVERFLOW, LEVELS_MAX, PAGE_ID_MASK, PageId, TxnId, get_u64};
 
 /// Bytes of a [`TreeRoot`] and of a [`FreeRoot`].
 pub(crate) const TREE_ROOT_LEN: usize = 32;
+const TREE_ROOT_WORDS: usize = TREE_ROOT_LEN / 8;
 /// Bytes of a [`Root`].
 pub(crate) const ROOT_LEN: usize = 16 + 3 * TREE_ROOT_LEN;
+/// The same in numbers of 64 bits.
+pub(crate) const ROOT_WORDS: usize = ROOT_LEN / 8;
 
 /// The root of a tree: FORMAT.md, "Tree root". An empty tree has no page.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -25,10 +28,18 @@ impl TreeRoot {
     /// Flags that have no meaning on disk are cut off, so that none is taken for one of memory; whoever
     /// cannot rely on a checksum looks at [`is_plausible`](Self::is_plausible) as well.
     pub(crate) fn decode(bytes: &[u8]) -> TreeRoot {
-        let level = bytes.get(24).copied().unwrap_or(0);
-        let mut child = Child::decode(bytes);
-        child.word &= PAGE_ID_MASK | HAS_OVERFLOW;
-        TreeRoot { child, level }
+        TreeRoot::of_words(std::array::from_fn(|i| get_u64(bytes, 8 * i)))
+    }
+
+    #[inline]
+    fn of_words([word, birth, count, level]: [u64; TREE_ROOT_WORDS]) -> TreeRoot {
+        let word = word & (PAGE_ID_MASK | HAS_OVERFLOW);
+        TreeRoot { child: Child { word, birth: TxnId(birth), count }, level: level.to_le_bytes()[0] }
+    }
+
+    #[inline]
+    fn words(&self) -> [u64; TREE_ROOT_WORDS] {
+        [self.child.word, self.child.birth.0, self.child.count, u64::from(self.level)]
     }
 
     /// Whether encoded bytes are what [`encode`](Self::encode) writes of some root.
@@ -39,10 +50,7 @@ impl TreeRoot {
     }
 
     pub(crate) fn encode(&self) -> [u8; TREE_ROOT_LEN] {
-        let mut bytes = [0; TREE_ROOT_LEN];
-        bytes[..24].copy_from_slice(&self.child.encode());
-        bytes[24] = self.level;
-        bytes
+        bytes_of(&self.words())
     }
 }
 
@@ -58,20 +66,14 @@ pub(crate) struct FreeRoot {
 }
 
 impl FreeRoot {
-    pub(crate) fn decode(bytes: &[u8]) -> FreeRoot {
-        FreeRoot {
-            page: PageId(get_u64(bytes, 0) & PAGE_ID_MASK),
-            birth: TxnId(get_u64(bytes, 8)),
-            pages: get_u64(bytes, 16),
-        }
+    #[inline]
+    fn of_words([page, birth, pages, _]: [u64; TREE_ROOT_WORDS]) -> FreeRoot {
+        FreeRoot { page: PageId(page & PAGE_ID_MASK), birth: TxnId(birth), pages }
     }
 
-    pub(crate) fn encode(&self) -> [u8; TREE_ROOT_LEN] {
-        let mut bytes = [0; TREE_ROOT_LEN];
-        bytes[..8].copy_from_slice(&self.page.0.to_le_bytes());
-        bytes[8..16].copy_from_slice(&self.birth.0.to_le_bytes());
-        bytes[16..24].copy_from_slice(&self.pages.to_le_bytes());
-        bytes
+    #[inline]
+    fn words(&self) -> [u64; TREE_ROOT_WORDS] {
+        [self.page.0, self.birth.0, self.pages, 0]
     }
 }
 
@@ -92,23 +94,42 @@ pub(crate) struct Root {
 
 impl Root {
     pub(crate) fn decode(bytes: &[u8]) -> Root {
-        let part = |at: usize| bytes.get(at..at + TREE_ROOT_LEN).unwrap_or(&[]);
-        Root {
-            txn: TxnId(get_u64(bytes, 0)),
-            page_count: get_u64(bytes, 8),
-            catalog: TreeRoot::decode(part(16)),
-            system: TreeRoot::decode(part(48)),
-            free: FreeRoot::decode(part(80)),
-        }
+        Root::of_words(&std::array::from_fn(|i| get_u64(bytes, 8 * i)))
     }
 
     pub(crate) fn encode(&self) -> [u8; ROOT_LEN] {
-        let mut bytes = [0; ROOT_LEN];
-        bytes[..8].copy_from_slice(&self.txn.0.to_le_bytes());
-        bytes[8..16].copy_from_slice(&self.page_count.to_le_bytes());
-        bytes[16..48].copy_from_slice(&self.catalog.encode());
-        bytes[48..80].copy_from_slice(&self.system.encode());
-        bytes[80..].copy_from_slice(&self.free.encode());
-        bytes
+        bytes_of(&self.words())
     }
+
+    /// The root whose encoded bytes, read as numbers, these are.
+    #[inline]
+    pub(crate) fn of_words(words: &[u64; ROOT_WORDS]) -> Root {
+        let part = |at: usize| std::array::from_fn(|i| words[at + i]);
+        Root {
+            txn: TxnId(words[0]),
+            page_count: words[1],
+            catalog: TreeRoot::of_words(part(2)),
+            system: TreeRoot::of_words(part(6)),
+            free: FreeRoot::of_words(part(10)),
+        }
+    }
+
+    /// Its encoded bytes, read as numbers.
+    #[inline]
+    pub(crate) fn words(&self) -> [u64; ROOT_WORDS] {
+        let mut words = [0; ROOT_WORDS];
+        (words[0], words[1]) = (self.txn.0, self.page_count);
+        words[2..6].copy_from_slice(&self.catalog.words());
+        words[6..10].copy_from_slice(&self.system.words());
+        words[10..].copy_from_slice(&self.free.words());
+        words
+    }
+}
+
+fn bytes_of<const WORDS: usize, const LEN: usize>(words: &[u64; WORDS]) -> [u8; LEN] {
+    let mut bytes = [0; LEN];
+    for (room, word) in bytes.chunks_exact_mut(8).zip(words) {
+        room.copy_from_slice(&word.to_le_bytes());
+    }
+    bytes
 }

@@ -127,6 +127,7 @@ pub(crate) struct Pager {
 impl Pager {
     /// Begins a read transaction: pins the visible root. Now and then it looks whether somebody has cut the
     /// file: reading behind its end would be a signal.
+    #[inline]
     pub(crate) fn begin_read(&self) -> Result<ReadSnapshot> {
         self.check_process()?;
         let now = coarse_ms();

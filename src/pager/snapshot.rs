@@ -206,12 +206,14 @@ pub(crate) struct ReadSnapshot {
 
 impl ReadSnapshot {
     /// Pins the visible root; `now` is the time, `view` gives a mapping with room for so many pages.
+    #[inline]
     pub(super) fn begin(
         base: &Base,
         now: u64,
         view: impl FnOnce(u64) -> Result<Arc<View>>,
     ) -> Result<ReadSnapshot> {
-        let (root, slot) = base.shared.begin_read(now)?;
+        let slot = base.shared.claim(now)?;
+        let root = base.shared.pin(&slot);
         match view(root.page_count) {
             Ok(view) => {
                 // SAFETY: the slot pins the root until `drop`, which ends the snapshot first; the file held

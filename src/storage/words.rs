@@ -92,6 +92,7 @@ impl Words {
     }
 
     /// Block `number`, which must have been made, or lie before one that was.
+    #[inline]
     pub(crate) fn block(&self, number: usize) -> &Block {
         match self {
             Words::Own(blocks) => {

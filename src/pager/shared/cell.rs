@@ -91,6 +91,21 @@ impl<'w, W: Word, const N: usize> Cell<'w, W, N> {
         }
     }
 
+    /// One word of the value, and the version under which it counted.
+    #[inline]
+    pub(super) fn load_word(&self, at: usize) -> (u64, u64) {
+        loop {
+            // As in `load`.
+            let version = self.version.load(Ordering::Acquire);
+            let word = self.copy(version)[at].load(Ordering::Relaxed);
+            W::fence(Ordering::Acquire);
+            if self.version.load(Ordering::Relaxed).wrapping_sub(version) < COPIES as u64 - 1 {
+                return (word, version);
+            }
+            W::wait();
+        }
+    }
+
     /// The version that counts now.
     #[inline]
     pub(super) fn version(&self) -> u64 {

@@ -35,7 +35,7 @@ use std::sync::atomic::{AtomicU64, Ordering, fence};
 use std::time::{Duration, Instant};
 
 use crate::error::{Error, Result};
-use crate::page::{ROOT_LEN, Root, TxnId};
+use crate::page::{ROOT_WORDS, Root, TxnId};
 use crate::storage::{BLOCK_WORDS, Block, Meeting};
 use readers::Readers;
 use roots::{Roots, roots_words};
@@ -50,8 +50,6 @@ const VERSION: u64 = 1;
 /// Who waits for a commit looks again after so long, in case a process was killed between showing a commit
 /// and waking those who wait for it.
 const NAP: Duration = Duration::from_millis(100);
-
-const ROOT_WORDS: usize = ROOT_LEN / 8;
 
 /// Where what is in the first block, by word. The rest of it is zeros. FORMAT.md, "The lock file".
 mod at {
@@ -102,6 +100,7 @@ impl Shared {
         &self.meeting
     }
 
+    #[inline]
     fn header(&self) -> &Block {
         self.meeting.block(0)
     }
@@ -115,7 +114,7 @@ impl Shared {
     /// Everybody at `visible`, of which `durable` survives a loss of power. For who is alone behind the door.
     pub(super) fn begin(&self, database: &[u8; 16], visible: &Root, durable: &Root) {
         let header = self.header();
-        self.roots().begin(&words_of(visible), &words_of(durable));
+        self.roots().begin(&visible.words(), &durable.words());
         for (i, id) in id_words(database).into_iter().enumerate() {
             header[at::DATABASE + i].store(id, Ordering::Relaxed);
         }
@@ -246,13 +245,20 @@ impl Shared {
         self.header()[at].store(value, Ordering::Release);
     }
 
-    /// Claims a slot and pins the visible root with it.
-    pub(super) fn begin_read(&self, now: u64) -> Result<(Root, SlotIndex)> {
-        let index = self.readers.claim(&self.meeting, now)?;
-        Ok((root_of(&self.roots().pin(index.txn(&self.meeting))), index))
+    /// Claims a slot, which pins nothing yet. `now` is for whoever asks how old it is.
+    #[inline]
+    pub(super) fn claim(&self, now: u64) -> Result<SlotIndex> {
+        self.readers.claim(&self.meeting, now)
+    }
+
+    /// Pins the visible root with a slot.
+    #[inline]
+    pub(super) fn pin(&self, slot: &SlotIndex) -> Root {
+        Root::of_words(&self.roots().pin(slot.txn(&self.meeting)))
     }
 
     /// Releases a slot: what was read through it is read by then.
+    #[inline]
     pub(super) fn end_read(&self, index: &SlotIndex) {
         index.release(&self.meeting);
     }
@@ -279,7 +285,7 @@ impl Shared {
     /// Captures the head: pins it, and says which it is. For the leader. `None` if so many leaders have died
     /// one after another that there is no room to remember what they have captured.
     pub(super) fn capture(&self) -> Option<Root> {
-        self.roots().capture().map(|words| root_of(&words))
+        self.roots().capture().map(|words| Root::of_words(&words))
     }
 
     /// Nothing is captured any more: no meta page but the durable one can be on the disk, or be written.
@@ -290,18 +296,18 @@ impl Shared {
     /// The captured root is durable, for the leader whose sync has ended: readers see it, and nothing is
     /// captured any more.
     pub(super) fn set_durable(&self, root: &Root) {
-        self.roots().set_durable(&words_of(root));
+        self.roots().set_durable(&root.words());
         self.wake();
     }
 
     /// The newest commit. For who has the writer lock.
     pub(super) fn set_head(&self, root: &Root) {
-        self.roots().set_head(&words_of(root));
+        self.roots().set_head(&root.words());
     }
 
     /// Readers get this from now on, durable or not. For who has the writer lock.
     pub(super) fn set_soft(&self, root: &Root) {
-        self.roots().set_soft(&words_of(root));
+        self.roots().set_soft(&root.words());
         self.wake();
     }
 
@@ -337,15 +343,15 @@ impl Shared {
     }
 
     pub(super) fn head(&self) -> Root {
-        root_of(&self.roots().head())
+        Root::of_words(&self.roots().head())
     }
 
     pub(super) fn visible(&self) -> Root {
-        root_of(&self.roots().visible().0)
+        Root::of_words(&self.roots().visible().0)
     }
 
     pub(super) fn durable_root(&self) -> Root {
-        root_of(&self.roots().durable())
+        Root::of_words(&self.roots().durable())
     }
 
     pub(super) fn durable(&self) -> TxnId {
@@ -356,18 +362,4 @@ impl Shared {
 fn id_words(id: &[u8; 16]) -> [u64; 2] {
     let halves = id.as_chunks::<8>().0;
     [u64::from_le_bytes(halves[0]), u64::from_le_bytes(halves[1])]
-}
-
-fn words_of(root: &Root) -> [u64; ROOT_WORDS] {
-    let bytes = root.encode();
-    let words = bytes.as_chunks().0;
-    std::array::from_fn(|i| u64::from_le_bytes(words[i]))
-}
-
-fn root_of(words: &[u64; ROOT_WORDS]) -> Root {
-    let mut bytes = [0; ROOT_LEN];
-    for (room, word) in bytes.as_chunks_mut().0.iter_mut().zip(words) {
-        *room = word.to_le_bytes();
-    }
-    Root::decode(&bytes)
 }

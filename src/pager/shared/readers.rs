@@ -49,6 +49,7 @@ pub(super) struct Readers {
 #[derive(Debug, PartialEq, Eq)]
 pub(in crate::pager) struct SlotIndex(usize);
 
+#[inline]
 fn slot(meeting: &Meeting, chunk: usize, number: usize) -> &[AtomicU64] {
     &meeting.block(1 + chunk)[number * SLOT_WORDS..(number + 1) * SLOT_WORDS]
 }
@@ -62,11 +63,13 @@ fn chunk_count(meeting: &Meeting) -> usize {
 
 impl SlotIndex {
     /// The word that says which transaction is read.
+    #[inline]
     pub(super) fn txn<'m>(&self, meeting: &'m Meeting) -> &'m AtomicU64 {
         &slot(meeting, self.0 / CHUNK_SLOTS, self.0 % CHUNK_SLOTS)[TXN]
     }
 
     /// Releases the slot: what was read through it is read by then.
+    #[inline]
     pub(super) fn release(&self, meeting: &Meeting) {
         self.txn(meeting).store(NOTHING, Ordering::Release);
     }
@@ -83,6 +86,7 @@ impl Readers {
     ///
     /// # Errors
     /// [`Error::Io`] where the table could not grow; [`Error::Full`] beyond a million readers.
+    #[inline]
     pub(super) fn claim(&self, meeting: &Meeting, now: u64) -> Result<SlotIndex> {
         thread_local! {
             /// Threads begin to look at different places.

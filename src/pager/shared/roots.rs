@@ -56,10 +56,17 @@ impl<'w, W: Word, const N: usize> Roots<'w, W, N> {
     /// The visible root, and how to see whether it still is.
     #[inline]
     pub(super) fn visible(&self) -> ([u64; N], Stamp) {
-        let (soft, soft_version) = self.soft.load();
-        let (durable, durable_version) = self.durable.load();
-        let newer = if soft[TXN] > durable[TXN] { soft } else { durable };
-        (newer, Stamp { soft: soft_version, durable: durable_version })
+        loop {
+            // Only the newer one is copied, and both versions are those under which it was the newer one.
+            let (soft, soft_version) = self.soft.load_word(TXN);
+            let (durable, durable_version) = self.durable.load_word(TXN);
+            let newer = if soft > durable { &self.soft } else { &self.durable };
+            let (root, version) = newer.load();
+            let stamp = Stamp { soft: soft_version, durable: durable_version };
+            if version == if soft > durable { soft_version } else { durable_version } {
+                return (root, stamp);
+            }
+        }
     }
 
     #[inline]

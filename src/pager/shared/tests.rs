@@ -13,6 +13,11 @@ fn shared() -> Shared {
     shared
 }
 
+fn begin_read(shared: &Shared) -> (Root, SlotIndex) {
+    let slot = shared.claim(0).unwrap();
+    (shared.pin(&slot), slot)
+}
+
 fn readers(shared: &Shared) -> usize {
     Readers::slots(&shared.meeting).filter(|slot| slot.load(Ordering::Relaxed) != 0).count()
 }
@@ -20,14 +25,14 @@ fn readers(shared: &Shared) -> usize {
 #[test]
 fn a_reader_pins_its_root_until_it_ends() {
     let shared = shared();
-    let (first, slot) = shared.begin_read(0).unwrap();
+    let (first, slot) = begin_read(&shared);
     assert_eq!(first, root(1));
     for txn in 2..5 {
         shared.set_head(&root(txn));
         shared.set_soft(&root(txn));
         shared.set_durable(&root(txn));
     }
-    let (second, other) = shared.begin_read(0).unwrap();
+    let (second, other) = begin_read(&shared);
     assert_eq!(second, root(4));
     assert_eq!(shared.pins(), [1, 4].map(TxnId));
     shared.end_read(&slot);
@@ -71,7 +76,7 @@ fn captured_roots_stay_pinned_until_a_sync_has_completed() {
 #[test]
 fn five_thousand_readers_need_no_option() {
     let shared = shared();
-    let slots: Vec<_> = (0..5_000).map(|_| shared.begin_read(0).unwrap().1).collect();
+    let slots: Vec<_> = (0..5_000).map(|_| begin_read(&shared).1).collect();
     assert_eq!(readers(&shared), 5_000);
     slots.iter().for_each(|slot| shared.end_read(slot));
     assert_eq!(readers(&shared), 0);
