@@ -260,11 +260,16 @@ impl Pager {
         Err(Error::WritingEnded { reason })
     }
 
-    /// After a failed write or sync: what the disk holds is unknown, and nothing more is written.
+    /// After a failed write or sync: what the disk holds is unknown, and nothing more is written, by anybody.
     pub(super) fn end_writing(&self, error: &Error) {
-        // The first failure is the one to tell of.
-        let _ = self.ended.set(error.to_string());
+        self.refuse_writing(error);
         self.base.shared.set_ended();
+    }
+
+    /// Nothing is written by this process.
+    pub(super) fn refuse_writing(&self, error: &Error) {
+        // The first reason is the one to tell of.
+        let _ = self.ended.set(error.to_string());
     }
 }
 

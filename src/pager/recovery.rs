@@ -106,7 +106,9 @@ fn open_behind_door(
 ) -> Result<Arc<Pager>> {
     let writable = storage.access() == Access::ReadWrite;
     let others = shared.meeting().others()?;
-    let is_joining = others != Others::Nobody && (!writable || shared.is_recovered());
+    // After a failure the file alone says what is true, as soon as nobody is left who can write.
+    let is_over = others == Others::Readers && shared.has_ended();
+    let is_joining = others != Others::Nobody && (!writable || shared.is_recovered() && !is_over);
     let Found { adopted, head, recovered, written_again } =
         if is_joining { join(&storage, &shared)? } else { recover(&storage, writable)? };
     let meta = adopted.meta;
@@ -120,6 +122,9 @@ fn open_behind_door(
         shared.set_meta(meta.sequence, slot);
         shared.set_ceiling(meta.ceiling);
         shared.set_next_id(meta.ceiling);
+        if writable && !shared.resume()? {
+            return Err(Error::Locked { path: storage.path().to_owned() });
+        }
     }
     let seed = Seed::of(&meta.database_id);
     let base = Arc::new(Base { shared, page_size, seed, storage, _lock: lock });
@@ -145,7 +150,7 @@ fn open_behind_door(
     }
     if unknown != 0 {
         let what = "read-only-compatible feature";
-        pager.end_writing(&Error::Unsupported { what, found: unknown });
+        pager.refuse_writing(&Error::Unsupported { what, found: unknown });
     } else if let Err(error) = written_again {
         // What is there can be read; nothing is added to it.
         pager.end_writing(&error);

@@ -73,12 +73,23 @@ impl Lock {
         if target.held.swap(true, Ordering::Acquire) {
             return Ok(None);
         }
-        match fs2::FileExt::lock_exclusive(&target.file) {
+        match wait_exclusive(&target.file) {
             Ok(()) => Ok(Some(Lock { target: Arc::clone(target) })),
             Err(error) => {
                 target.held.store(false, Ordering::Release);
                 Err(error)
             }
+        }
+    }
+}
+
+/// Waits for the exclusive lock of the whole file, whatever signals come meanwhile.
+pub(super) fn wait_exclusive(file: &File) -> io::Result<()> {
+    loop {
+        match fs2::FileExt::lock_exclusive(file) {
+            // Nothing has happened.
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            result => return result,
         }
     }
 }

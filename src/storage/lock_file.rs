@@ -24,7 +24,7 @@ use std::sync::Arc;
 
 use super::Access;
 use super::fork::Watch;
-use super::lock::Lockable;
+use super::lock::{Lockable, wait_exclusive};
 use super::sys::{self, RangeLock};
 use super::words::Words;
 use crate::error::{Error, Result};
@@ -136,7 +136,7 @@ impl LockFile {
 
     /// Takes the door again.
     pub(super) fn door(&self) -> Result<Door<'_>> {
-        fs2::FileExt::lock_exclusive(&self.file).map_err(|error| self.error("flock", error))?;
+        wait_exclusive(&self.file).map_err(|error| self.error("flock", error))?;
         Ok(Door(&self.file))
     }
 
@@ -217,7 +217,7 @@ fn open_locked(path: &Path, data: &File) -> Result<File> {
         if !stat(&file, path)?.is_file() {
             return Err(Error::NotAFile { path: path.to_owned(), found: "something else" });
         }
-        fs2::FileExt::lock_exclusive(&file).map_err(|error| Error::io("flock", path, error))?;
+        wait_exclusive(&file).map_err(|error| Error::io("flock", path, error))?;
         let (opened, named) = (stat(&file, path)?, fs::symlink_metadata(path));
         // Deleted while it waited: who is behind that door is not met by anybody who comes.
         if !named.is_ok_and(|named| (named.dev(), named.ino()) == (opened.dev(), opened.ino())) {

@@ -111,10 +111,15 @@ impl Shared {
         Roots::new(&header[at::ROOTS..], &header[at::CAPTURED])
     }
 
-    /// Everybody at `visible`, of which `durable` survives a loss of power. For who is alone behind the door.
+    /// Everybody at `visible`, of which `durable` survives a loss of power. For who is behind the door, where
+    /// nobody else can write. If writing has ended, it stays so.
     pub(super) fn begin(&self, database: &[u8; 16], visible: &Root, durable: &Root) {
         let header = self.header();
         self.roots().begin(&visible.words(), &durable.words());
+        self.forget_captures();
+        for at in [at::LOWERED, at::BASE_SUMS, at::UNFINISHED, at::DOUBTED] {
+            self.set_word(at, 0);
+        }
         for (i, id) in id_words(database).into_iter().enumerate() {
             header[at::DATABASE + i].store(id, Ordering::Relaxed);
         }
@@ -157,6 +162,20 @@ impl Shared {
 
     pub(super) fn set_ended(&self) {
         self.set_word(at::ENDED, 1);
+    }
+
+    /// The file was recovered: writing goes on. Unless somebody still reads what was not found there again, and
+    /// whose pages would be written.
+    pub(super) fn resume(&self) -> Result<bool> {
+        // Whoever publishes what it reads after this finds the roots of `begin`; pairs with the fence in `pin`.
+        fence(Ordering::SeqCst);
+        let adopted = self.visible().txn;
+        if self.readers()?.iter().any(|reader| reader.txn > adopted) {
+            self.set_ended();
+            return Ok(false);
+        }
+        self.set_word(at::ENDED, 0);
+        Ok(true)
     }
 
     /// The number of the next transaction that writes a page. For who has the writer lock, as the next two.
