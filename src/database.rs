@@ -7,11 +7,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::error::{Error, Result};
-use crate::inspect::{self, CheckReport, CompactReport, Progress, Reader, Recovery, Stats};
+use crate::inspect::{self, CheckReport, CompactReport, Progress, Recovery, Stats};
 use crate::instance::{Identity, Instance, register, registered};
 use crate::options::OpenOptions;
 use crate::page::{TxnId, is_page_size};
 use crate::pager::{Config, Pager, WriterGuard, format, open};
+use crate::reader::Reader;
 use crate::storage::{Access, Storage};
 use crate::transaction::{ReadTransaction, WriteTransaction};
 

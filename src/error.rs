@@ -89,7 +89,8 @@ pub enum Error {
     /// The file that the processes meet in cannot be made or written: the folder or the medium is read-only,
     /// or another user's.
     #[error(
-        "the lock file {} cannot be written ({source}); a database that nobody writes can be opened without one",
+        "the lock file {} cannot be written ({source}); a database that nobody writes can be opened without \
+         one",
         path.display()
     )]
     NoLockFile {

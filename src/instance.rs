@@ -1,7 +1,7 @@
 //! What the handles of one open database share: its pager, and the thread that syncs background commits.
 //!
-//! A file that is opened again in the same process, by whatever name, is the same instance: the registry knows
-//! those that live by device and inode.
+//! A file that is opened again in the same process, by whatever name, is the same instance: the registry
+//! knows those that live by device and inode.
 //!
 //! The thread starts with the first background commit and ends before the pager is closed. It sleeps until
 //! the earliest time by which some commit has to be synced; one sync then serves all commits so far.

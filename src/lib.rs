@@ -81,6 +81,7 @@ mod page;
 mod pager;
 mod range;
 mod raw;
+mod reader;
 mod storage;
 mod table;
 #[cfg(test)]
@@ -90,10 +91,11 @@ pub mod types;
 
 pub use database::Database;
 pub use error::{Error, Result};
-pub use inspect::{CheckReport, CompactReport, Fault, Progress, Reader, Recovery, Stats, TableStats};
+pub use inspect::{CheckReport, CompactReport, Fault, Progress, Recovery, Stats, TableStats};
 pub use options::{Advice, Durability, OpenOptions};
 pub use range::{Entry, Range};
 pub use raw::{Change, RawBounds, RawChange, RawChanges, RawEntry, RawRange, RawTable, RawTableMut};
+pub use reader::Reader;
 pub use table::{Changes, DynTable, OwnedEntry, ReadTable, Table, TableDef, TableMut};
 pub use transaction::{CommitInfo, ReadTransaction, TableInfo, WriteTransaction};
 pub use types::{Key, Prefix, Value};

@@ -9,7 +9,7 @@ use crate::database::{Database, Nameless};
 #[cfg(doc)]
 use crate::error::Error;
 use crate::error::Result;
-use crate::inspect::Reader;
+use crate::reader::Reader;
 
 /// When a commit is durable. Every level is atomic: a crash leaves whole commits, never a part of one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
@@ -194,9 +194,9 @@ impl OpenOptions {
     ///
     /// # Processes
     /// Any number of processes may have the database open. They meet in the lock file, `path` with `-lock`
-    /// behind it, which holds nothing that lasts. A file that this process has open already, by whatever name,
-    /// is the same database: the options of its first opening hold. Whoever opens needs the right to write to
-    /// the lock file, also for reading only: see [`open_unlocked`](Self::open_unlocked).
+    /// behind it, which holds nothing that lasts. A file that this process has open already, by whatever
+    /// name, is the same database: the options of its first opening hold. Whoever opens needs the right to
+    /// write to the lock file, also for reading only: else see [`open_unlocked`](Self::open_unlocked).
     ///
     /// # Errors
     /// [`Error::NotFound`], [`Error::AlreadyExists`], [`Error::NotAFile`], [`Error::FileSystem`],

@@ -58,8 +58,8 @@ impl Words {
         Ok(Words::Shared { _watch: Watch::new(&file), file, raw })
     }
 
-    /// Makes block `number` zeros, with written bytes behind them. For who owns it: no other block is touched,
-    /// since others may be making theirs, and have begun to use them. The first ones are there:
+    /// Makes block `number` zeros, with written bytes behind them. For who owns it: no other block is
+    /// touched, since others may be making theirs, and have begun to use them. The first ones are there:
     /// [`clear`](Self::clear).
     pub(crate) fn make(&self, number: usize) -> io::Result<()> {
         match self {

@@ -1,6 +1,6 @@
 //! Goal: one file is one database, however often and by whatever name a process opens it; what one opening
-//! does, others see and can wait for. Method: real files with several names. An opening for reading beside one
-//! for writing shares nothing with it but the files, as another process would.
+//! does, others see and can wait for. Method: real files with several names. An opening for reading beside
+//! one for writing shares nothing with it but the files, as another process would.
 
 #![expect(unsafe_code, reason = "opening files that nobody else has")]
 
@@ -171,7 +171,7 @@ fn handles_go_where_the_documentation_says() {
 fn change_all(db: &Database, round: u8) -> Result<(), Error> {
     db.write(|tx| {
         let mut table = tx.open(LARGE)?;
-        (0..400).try_for_each(|key| table.insert(key, &[round; 1000]).map(|_| ()))
+        (0..400).try_for_each(|key| table.insert(key, [round; 1000]).map(|_| ()))
     })
 }
 
@@ -197,7 +197,7 @@ fn where_a_reader_pins_too_much_the_file_does_not_grow() {
     (0..3).for_each(|round| change_all(&db, round).unwrap());
     let tx = db.begin_read().unwrap();
     change_all(&db, 3).unwrap();
-    let add = |key| db.write(|tx| tx.open(LARGE)?.insert(key, &[3; 1000]).map(|_| ()));
+    let add = |key| db.write(|tx| tx.open(LARGE)?.insert(key, [3; 1000]).map(|_| ()));
     let refused = (400..10_000).find_map(|key| add(key).err());
     assert!(matches!(refused, Some(Error::PinLimit { txn, .. }) if txn == tx.txn()), "{refused:?}");
     let bytes = db.stats().unwrap().file_bytes;

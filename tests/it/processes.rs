@@ -162,6 +162,20 @@ impl Talker {
         signal(self.child.id(), name);
     }
 
+    /// Stops it, and sees that it has.
+    fn stop(&self) {
+        self.signal("STOP");
+        let start = Instant::now();
+        loop {
+            let status = fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
+            if status.contains("State:\tT") {
+                return;
+            }
+            assert!(start.elapsed() < HANGS, "it does not stop: {status}");
+            std::thread::yield_now();
+        }
+    }
+
     /// Nothing more will be said to it; how it ends.
     fn finish(&mut self) -> ExitStatus {
         self.commands = None;

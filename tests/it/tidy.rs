@@ -13,8 +13,9 @@ use lexer::code_only;
 /// Each module of the library, and the modules it may name. Nothing else is allowed, and none is missing.
 const LAYERS: &[(&str, &[&str])] = &[
     ("error", &[]),
+    ("reader", &[]),
     // The builder's last step returns what it opens: the one arrow that points up.
-    ("options", &["error", "database"]),
+    ("options", &["error", "reader", "database"]),
     ("page", &["error"]),
     ("storage", &["error"]),
     ("pager", &["error", "options", "page", "storage"]),
@@ -24,7 +25,11 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("raw", &["error", "page", "pager", "btree", "catalog"]),
     ("range", &["error", "page", "pager", "btree", "catalog", "types", "raw"]),
     ("table", &["error", "page", "pager", "btree", "catalog", "types", "raw", "range"]),
-    ("instance", &["error", "page", "pager"]),
+    (
+        "inspect",
+        &["error", "options", "page", "storage", "pager", "btree", "catalog", "types", "raw", "reader"],
+    ),
+    ("instance", &["error", "options", "page", "storage", "pager", "inspect"]),
     (
         "transaction",
         &[
@@ -32,7 +37,6 @@ const LAYERS: &[(&str, &[&str])] = &[
             "instance",
         ],
     ),
-    ("inspect", &["error", "options", "page", "storage", "pager", "btree", "catalog", "types", "raw"]),
     (
         "database",
         &[
@@ -50,6 +54,7 @@ const LAYERS: &[(&str, &[&str])] = &[
             "instance",
             "transaction",
             "inspect",
+            "reader",
         ],
     ),
 ];

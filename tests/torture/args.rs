@@ -177,3 +177,10 @@ pub(crate) fn open(options: &OpenOptions, path: &Path) -> folio::Result<Database
     // SAFETY: nobody but this program and who runs it knows the file, and they leave it alone meanwhile.
     unsafe { options.open(path) }
 }
+
+/// Opens a file that nobody writes, without a lock file.
+#[expect(unsafe_code, reason = "opening a mapped file has a contract")]
+pub(crate) fn open_unlocked(options: &OpenOptions, path: &Path) -> folio::Result<Database> {
+    // SAFETY: who asks for it sees to it that nobody writes to the file meanwhile.
+    unsafe { options.open_unlocked(path) }
+}

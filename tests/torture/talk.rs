@@ -10,7 +10,7 @@ use std::path::Path;
 use std::str::FromStr;
 use std::time::Duration;
 
-use folio::{Database, Durability, ReadTransaction, Table, WriteTransaction};
+use folio::{Database, Durability, OpenOptions, ReadTransaction, Table, WriteTransaction};
 
 use crate::args::{self, Args, Failure};
 use crate::workload;
@@ -211,8 +211,13 @@ impl Talker {
     fn open(&mut self, words: &mut Words<'_>) -> Answer {
         let (name, path) = (words.word()?, words.word()?);
         let mut options = Database::options();
+        let mut open: fn(&OpenOptions, &Path) -> folio::Result<Database> = args::open;
         while let Ok(word) = words.word() {
             match word.split_once('=') {
+                None if word == "unlocked" => {
+                    open = args::open_unlocked;
+                    &mut options
+                }
                 None if word == "create" => options.create(true),
                 None if word == "new" => options.create_new(true),
                 None if word == "read-only" => options.read_only(true),
@@ -221,7 +226,7 @@ impl Talker {
                 _ => return Err(Failure::Usage(format!("{word} is no option"))),
             };
         }
-        let db = args::open(&options, Path::new(path)).named()?;
+        let db = open(&options, Path::new(path)).named()?;
         self.dbs.insert(name.to_owned(), db);
         Ok(String::new())
     }

@@ -165,3 +165,41 @@ fn the_lock_file_takes_mode_and_owner_of_the_data_file() {
     owner.ask("apply db 1 immediate");
     assert_eq!(root.number("snapshot db s", "version"), 1);
 }
+
+#[test]
+fn who_may_not_write_the_folder_reads_with_a_lock_file_or_says_that_nobody_writes() {
+    if !has_users("readers of folders that they may not write") {
+        return;
+    }
+    let (folder, path) = public_place();
+    let mut root = Talker::start();
+    root.open(&path);
+    root.ask("apply db 4 immediate");
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
+    fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).unwrap();
+    fs::set_permissions(lock_path(&path), fs::Permissions::from_mode(0o644)).unwrap();
+    let mut reader = nobody(folder.path());
+    // There is a lock file, in which it could not say what it reads; and then there is none.
+    let open = format!("open db {} read-only", path.display());
+    let error = reader.refuses(&open);
+    assert!(error.starts_with("NoLockFile"), "{error}");
+    root.ask("apply db 1 buffered");
+    root.exit();
+    fs::remove_file(lock_path(&path)).unwrap();
+    let error = reader.refuses(&open);
+    assert!(error.starts_with("NoLockFile"), "{error}");
+    reader.ask(&format!("{open} unlocked"));
+    assert_eq!(reader.number("snapshot db s", "version"), 5);
+    reader.ask("check db");
+    assert!(!lock_path(&path).exists());
+    // With one that it may write, it is a reader like any other.
+    let mut root = Talker::start();
+    root.open(&path);
+    fs::set_permissions(lock_path(&path), fs::Permissions::from_mode(0o666)).unwrap();
+    let mut reader = nobody(folder.path());
+    reader.ask(&open);
+    root.ask("apply db 20 buffered");
+    assert_eq!(reader.number("snapshot db s", "version"), 25);
+    root.ask("apply db 20 immediate");
+    assert_eq!(reader.number("read s", "version"), 25);
+}

@@ -141,7 +141,7 @@ fn a_stopped_writer_keeps_its_turn() {
     let (mut first, mut second) = (started(&path), started(&path));
     first.ask("begin db");
     first.ask("work");
-    first.signal("STOP");
+    first.stop();
     assert!(second.refuses("begin db within 20").starts_with("WriterBusy"));
     second.tell("apply db 1 immediate");
     wait_until_it_waits(&mut second);
@@ -149,4 +149,32 @@ fn a_stopped_writer_keeps_its_turn() {
     first.ask("commit buffered");
     assert_eq!(second.answer(), "ok 2");
     second.ask("check db");
+}
+
+#[test]
+fn who_waits_in_line_is_next_however_slow_it_is() {
+    let (_folder, path) = place();
+    let (mut first, mut second) = (started(&path), started(&path));
+    first.ask("begin db");
+    first.ask("work");
+    second.tell("apply db 1 buffered");
+    wait_until_it_waits(&mut second);
+    // It does not even see that the lock is free.
+    second.stop();
+    first.ask("commit buffered");
+    for limit in ["try", "within 20"] {
+        assert!(first.refuses(&format!("begin db {limit}")).starts_with("WriterBusy"));
+    }
+    first.tell("apply db 1 buffered");
+    wait_until_it_waits(&mut first);
+    second.signal("CONT");
+    assert_eq!((second.answer(), first.answer()), ("ok 2".to_owned(), "ok 3".to_owned()));
+    // Unless it is killed.
+    first.ask("begin db");
+    second.tell("apply db 1 buffered");
+    wait_until_it_waits(&mut second);
+    second.stop();
+    first.ask("abort");
+    second.kill();
+    first.ask("begin db try");
 }

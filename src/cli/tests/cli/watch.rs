@@ -141,7 +141,10 @@ fn jsonl_has_an_object_for_each_change() {
     place.run(&["put", "words.folio", "words", "apple", "\\xff\""]).succeeds();
     watch.shows(
         &number(1),
-        &[r#"{"first_txn":TXN,"txn":TXN,"change":"changed","key":"apple","before":"a fruit","after_hex":"ff22"}"#],
+        &[concat!(
+            r#"{"first_txn":TXN,"txn":TXN,"change":"changed","key":"apple","#,
+            r#""before":"a fruit","after_hex":"ff22"}"#
+        )],
     );
     place.run(&["del", "words.folio", "words", "date"]).succeeds();
     watch.shows(&number(2), &[r#"{"first_txn":TXN,"txn":TXN,"change":"removed","key":"date","before":""}"#]);
