@@ -54,7 +54,7 @@ pub(super) struct Mix {
     pub(super) writers_die: usize,
     /// And how often a sync that runs fails, or the power.
     pub(super) syncs_fail: usize,
-    /// And so that its leader is killed at once.
+    /// How often it fails so that its leader is killed at once; not only where ends are offered.
     pub(super) untold: usize,
     pub(super) power_fails: usize,
     /// And closing in good order.
@@ -119,6 +119,8 @@ impl Model {
             Some(leader) => {
                 let waits = leader.wants_head_record_lock() && !self.is_head_record_free();
                 actions.extend(repeat_n(Action::Lead, if waits { 0 } else { mix.leader }));
+                let untold = if leader.is_syncing() { mix.untold } else { 0 };
+                actions.extend(repeat_n(Action::FailSyncUntold, untold));
             }
             None if words.ended => {}
             None if words.head.txn != words.durable.txn => {
@@ -146,7 +148,6 @@ impl Model {
             actions.extend(repeat_n(Action::Kill(leader.process), mix.leaders_die));
             if self.is_syncing() {
                 actions.extend(repeat_n(Action::FailSync, mix.syncs_fail));
-                actions.extend(repeat_n(Action::FailSyncUntold, mix.untold));
             }
         }
         if let Some(writer) = &self.writer {
