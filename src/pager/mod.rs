@@ -142,8 +142,8 @@ impl Pager {
     /// Begins a write transaction with the writer lock.
     pub(crate) fn begin_write(self: &Arc<Pager>, mut writer: WriterGuard) -> Result<Txn> {
         self.check_writable()?;
-        self.check_len()?;
-        self.catch_up(&mut writer)?;
+        let len = self.check_len()?;
+        self.catch_up(&mut writer, len)?;
         let head = self.head();
         self.cut_file(&mut writer, &head)?;
         // The transaction reads the head through the current mapping, which nobody may have looked behind
@@ -181,7 +181,7 @@ impl Pager {
     pub(crate) fn cut(&self) -> Result<()> {
         let mut writer = self.lock_writer()?;
         // Another process may have committed since, and use what was behind the end.
-        self.catch_up(&mut writer)?;
+        self.catch_up(&mut writer, self.base.storage.len()?)?;
         self.cut_file(&mut writer, &self.head())
     }
 
@@ -222,14 +222,14 @@ impl Pager {
         Ok(Arc::clone(&view))
     }
 
-    /// The file holds the pages that readers see: else somebody else has cut it.
-    fn check_len(&self) -> Result<()> {
+    /// The file holds the pages that readers see: else somebody else has cut it. Its length.
+    fn check_len(&self) -> Result<u64> {
         loop {
             let root = self.base.shared.visible();
             let expected = root.page_count * self.base.page_size as u64;
             let found = self.base.storage.len()?;
             if found >= expected {
-                return Ok(());
+                return Ok(found);
             }
             // The writer may have cut it between the two looks; then readers see a shorter root by now.
             if self.base.shared.visible().txn == root.txn {

@@ -355,7 +355,7 @@ impl Pager {
             return self.sync_all();
         }
         let mut writer = self.lock_writer()?;
-        self.catch_up(&mut writer)?;
+        self.catch_up(&mut writer, self.base.storage.len()?)?;
         if shared.ceiling() == shared.next_id() && self.is_clean()? {
             return Ok(());
         }

@@ -297,11 +297,15 @@ impl Txn {
     /// After all writes: the file is as long as its pages are many. Pages at its end that were given out and
     /// not used after all may never have been written.
     pub(super) fn fill_end(&mut self, page_count: u64) -> Result<()> {
-        let page_size = self.page_size() as u64;
-        let len = self.pager.base.storage.len()?;
-        if len < page_count * page_size {
-            self.written(|pager| pager.base.storage.extend_zeroed(len, page_count * page_size))?;
+        if self.writer.is_filled {
+            return Ok(());
         }
+        let page_size = self.page_size() as u64;
+        let (len, end) = (self.pager.base.storage.len()?, page_count * page_size);
+        if len < end {
+            self.written(|pager| pager.base.storage.extend_zeroed(len, end))?;
+        }
+        self.writer.file_is(len.max(end) / page_size);
         Ok(())
     }
 

@@ -48,6 +48,8 @@ const RETRY: Duration = Duration::from_micros(500);
 pub(crate) struct Writer {
     /// Pages of the file, with blocks behind them.
     pub(super) file_pages: u64,
+    /// Whether the file is that long already. Else the transaction is about to write its end.
+    pub(super) is_filled: bool,
     /// Whether `space` and `log` are the head's.
     loaded: bool,
     pub(super) space: Space,
@@ -56,7 +58,13 @@ pub(crate) struct Writer {
 
 impl Writer {
     pub(super) fn new(file_pages: u64) -> Writer {
-        Writer { file_pages, loaded: false, space: Space::default(), log: FreeLog::default() }
+        Writer {
+            file_pages,
+            is_filled: true,
+            loaded: false,
+            space: Space::default(),
+            log: FreeLog::default(),
+        }
     }
 
     /// Pages that the file grows by at once.
@@ -79,7 +87,7 @@ impl Writer {
         let page_size = pager.base.page_size;
         let step = self.growth_step(page_size);
         if pages - self.file_pages > step {
-            self.file_pages = pages;
+            (self.file_pages, self.is_filled) = (pages, false);
             return Ok(());
         }
         let (from, storage) = (self.file_pages * page_size as u64, &pager.base.storage);
@@ -100,13 +108,18 @@ impl Writer {
         Ok(())
     }
 
+    /// The file has been found to have so many pages.
+    pub(super) fn file_is(&mut self, pages: u64) {
+        (self.file_pages, self.is_filled) = (pages, true);
+    }
+
     /// After a failure or an abort: what is in memory may not be what the head's log says.
     pub(super) fn forget_space(&mut self, pager: &Pager) {
         self.loaded = false;
         self.space = Space::default();
         self.log = FreeLog::default();
         if let Ok(len) = pager.base.storage.len() {
-            self.file_pages = len / pager.base.page_size as u64;
+            self.file_is(len / pager.base.page_size as u64);
         }
     }
 }
@@ -176,13 +189,13 @@ impl Pager {
         self.base.shared.meeting().is_public()
     }
 
-    /// What other processes may have done since this one had the writer lock.
-    pub(super) fn catch_up(&self, writer: &mut Writer) -> Result<()> {
+    /// What other processes may have done since this one had the writer lock. The file has `len` bytes now.
+    pub(super) fn catch_up(&self, writer: &mut Writer, len: u64) -> Result<()> {
         if !self.is_public() {
             return Ok(());
         }
         self.base.shared.clear_dead_readers()?;
-        writer.file_pages = self.base.storage.len()? / self.base.page_size as u64;
+        writer.file_is(len / self.base.page_size as u64);
         let root = self.base.shared.head();
         let mut heads = self.heads.lock();
         self.repair_head_record(&root)?;
