@@ -32,9 +32,14 @@ use failure::Failure;
 
 /// Loads, prints, changes and inspects Folio databases.
 ///
-/// A Folio database is one file. Commands that read never create or change anything. Keys and values are
+/// A Folio database is one file. Commands that read never change it, nor create one. Keys and values are
 /// written as the types recorded with their table; bytes that are not text are escaped as \t \n \r \\ \xHH,
 /// and may be given that way.
+///
+/// The processes that have a database open, readers too, meet in a lock file beside it: x.folio-lock for
+/// x.folio. Every command makes it if it is not there. It holds nothing that lasts: do not copy it, and
+/// delete it only when nobody has the database open. Where it cannot be written, see --unlocked of the
+/// commands that read.
 #[derive(Debug, Parser)]
 #[command(name = "folio", version, max_term_width = 100, after_help = EXIT_CODES)]
 struct Tool {

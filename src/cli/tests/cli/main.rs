@@ -10,6 +10,7 @@ mod large;
 mod loading;
 mod pipes;
 mod reads;
+mod unlocked;
 mod watch;
 
 use std::fs;
