@@ -23,6 +23,7 @@ mod open;
 mod output;
 mod progress;
 mod put;
+mod readers;
 mod scan;
 mod stat;
 mod tables;
@@ -62,6 +63,7 @@ enum Command {
     Del(del::Del),
     Count(count::Count),
     Watch(watch::Watch),
+    Readers(readers::Readers),
     Tables(tables::Tables),
     Stat(stat::Stat),
     Check(check::Check),
@@ -95,6 +97,7 @@ fn run(command: Command) -> Result<(), Failure> {
         Command::Del(del) => del.run(),
         Command::Count(count) => count.run(),
         Command::Watch(watch) => watch.run(),
+        Command::Readers(readers) => readers.run(),
         Command::Tables(tables) => tables.run(),
         Command::Stat(stat) => stat.run(),
         Command::Check(check) => check.run(),

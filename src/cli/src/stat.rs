@@ -15,7 +15,7 @@ use crate::output::{bytes, columns, grouped, percent, ratio};
 /// Show what a database is made of: its pages by kind, its free space, its tables
 ///
 /// Reads the branches of every tree, and the leaves for their fill. `pending` pages are free, but a reader
-/// may still see them; `fill` is the used share of a table's branch and
+/// may still see them (`folio readers` lists who reads); `fill` is the used share of a table's branch and
 /// leaf pages.
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  folio stat words.folio")]

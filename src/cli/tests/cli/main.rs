@@ -9,6 +9,7 @@ mod inspection;
 mod large;
 mod loading;
 mod pipes;
+mod readers;
 mod reads;
 mod unlocked;
 mod watch;

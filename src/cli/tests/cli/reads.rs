@@ -120,6 +120,7 @@ fn reading_commands_create_nothing() {
         &["del", "no.folio", "t", "k"],
         &["count", "no.folio", "t"],
         &["watch", "no.folio", "t"],
+        &["readers", "no.folio"],
         &["tables", "no.folio"],
         &["stat", "no.folio"],
         &["check", "no.folio"],

@@ -88,8 +88,9 @@ fn who_may_not_make_a_lock_file_reads_with_the_flag() {
 fn who_may_not_make_a_lock_file_is_not_sent_to_a_flag_that_there_is_not() {
     let Some(folder) = ForeignFolder::new(Place::with_words()) else { return };
     let before = fs::read(folder.place.path("words.folio")).unwrap();
-    let others: [(&[&str], &str); 5] = [
+    let others: [(&[&str], &str); 6] = [
         (&["watch", "words.folio", "words"], "does not see what other processes do"),
+        (&["readers", "words.folio"], "does not see what other processes do"),
         (&["put", "words.folio", "words", "fig", "x"], "cannot change the database"),
         (&["del", "words.folio", "words", "apple"], "cannot change the database"),
         (&["load", "words.folio", "words"], "cannot change the database"),
