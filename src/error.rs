@@ -216,8 +216,8 @@ pub enum Error {
     /// An earlier write or sync failed, in this process or another, and what the disk holds is unknown. To
     /// write again, open the database anew, after everybody who could write to it has closed it.
     #[error(
-        "writing has ended because of an earlier failure ({reason}): to write again, close the database in all \
-         processes that write to it, and open it anew"
+        "writing has ended because of an earlier failure ({reason}): to write again, close the database in \
+         all processes that write to it, and open it anew"
     )]
     WritingEnded {
         /// The earlier failure.

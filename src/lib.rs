@@ -60,7 +60,7 @@
 //!
 //! Opening a file is `unsafe`, because no library can keep others from changing a mapped file. While it is
 //! open:
-//! 1. nobody but Folio writes to the file or truncates it;
+//! 1. nobody but Folio writes to the file or to its lock file, or truncates them;
 //! 2. the file is on a local file system, whose page cache is coherent with its mappings.
 //!
 //! Everything else is safe, damaged files included; [`Database::in_memory`] and [`Database::temporary`] too.

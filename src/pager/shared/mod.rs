@@ -164,10 +164,11 @@ impl Shared {
         self.set_word(at::ENDED, 1);
     }
 
-    /// The file was recovered: writing goes on. Unless somebody still reads what was not found there again, and
-    /// whose pages would be written.
+    /// The file was recovered: writing goes on. Unless somebody still reads what was not found there again,
+    /// and whose pages would be written.
     pub(super) fn resume(&self) -> Result<bool> {
-        // Whoever publishes what it reads after this finds the roots of `begin`; pairs with the fence in `pin`.
+        // Whoever publishes what it reads after this finds the roots of `begin`; pairs with the fence in
+        // `pin`.
         fence(Ordering::SeqCst);
         let adopted = self.visible().txn;
         if self.readers()?.iter().any(|reader| reader.txn > adopted) {

@@ -7,6 +7,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::super::*;
+use crate::page::{HEAD_AT, HEAD_LEN};
 use crate::raw::{OpenTables, RawTableMut};
 
 /// One of those who have the file open.
@@ -14,20 +15,29 @@ struct Opener(Arc<Pager>);
 
 impl Opener {
     fn new(path: &Path) -> Opener {
-        let storage = Storage::open(path, Access::ReadWrite).unwrap();
-        Opener(open(storage, None, Config::new(&OpenOptions::new())).unwrap())
+        Opener::open(path, Access::ReadWrite).unwrap()
     }
 
-    /// Commits what `change` does, durably.
-    fn write(&self, change: impl FnOnce(&OpenTables)) {
+    fn open(path: &Path, access: Access) -> Result<Opener> {
+        Ok(Opener(open(Storage::open(path, access)?, None, Config::new(&OpenOptions::new()))?))
+    }
+
+    /// Commits what `change` does; durably, if it is not buffered.
+    fn write(&self, buffered: bool, change: impl FnOnce(&OpenTables)) {
         let tx = OpenTables::new(self.0.begin_write(self.0.lock_writer().unwrap()).unwrap());
         change(&tx);
-        let done = tx.commit(false, false).unwrap().unwrap();
-        self.0.sync_to(done.root.txn).unwrap();
+        let done = tx.commit(buffered, false).unwrap().unwrap();
+        if !buffered {
+            self.0.sync_to(done.root.txn).unwrap();
+        }
     }
 
     fn fill(&self, name: &str, count: u64) {
-        self.write(|tx| {
+        self.fill_at(name, count, false);
+    }
+
+    fn fill_at(&self, name: &str, count: u64, buffered: bool) {
+        self.write(buffered, |tx| {
             let table = tx.take(name, Some(("bytes", "bytes")), Location::caller()).unwrap();
             let mut table = RawTableMut::new(tx, table);
             for i in 0..count {
@@ -55,7 +65,7 @@ fn the_file_is_cut_behind_the_newest_commit_of_all() {
     first.fill("large", 2_000);
     let large = first.0.page_count();
     let reader = first.0.begin_read().unwrap();
-    first.write(|tx| assert!(tx.drop_table("large", Location::caller()).unwrap()));
+    first.write(false, |tx| assert!(tx.drop_table("large", Location::caller()).unwrap()));
     (1..4).for_each(|i| first.fill("small", i));
     drop(reader);
     // The page count is lower after this one, and nobody has cut the file yet.
@@ -69,4 +79,48 @@ fn the_file_is_cut_behind_the_newest_commit_of_all() {
     first.0.cut().unwrap();
     assert!(first.file_pages() >= second.0.page_count(), "cut to {}", first.file_pages());
     second.fill("small", 7);
+}
+
+fn failure() -> Error {
+    Error::WritingEnded { reason: "a test says so".to_owned() }
+}
+
+#[test]
+fn after_a_failure_writing_goes_on_when_nobody_is_left_who_could_write() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = formatted(&folder);
+    let (first, reader) = (Opener::new(&path), Opener::open(&path, Access::ReadOnly).unwrap());
+    first.fill("before", 10);
+    first.0.end_writing(&failure());
+    let second = Opener::new(&path);
+    let ended = |opener: &Opener| matches!(opener.0.check_writable(), Err(Error::WritingEnded { .. }));
+    assert!(ended(&first) && ended(&second), "it has ended for all");
+    let snapshot = reader.0.begin_read().unwrap();
+    drop((first, second));
+    let third = Opener::new(&path);
+    assert!(third.0.check_writable().is_ok(), "only somebody who reads is left");
+    third.fill("after", 10);
+    assert!(reader.0.begin_read().unwrap().pages().root().txn > snapshot.pages().root().txn);
+}
+
+#[test]
+fn after_a_failure_nothing_is_written_over_what_is_read_and_was_not_found_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = formatted(&folder);
+    let (writer, reader) = (Opener::new(&path), Opener::open(&path, Access::ReadOnly).unwrap());
+    writer.fill("durable", 10);
+    writer.fill_at("buffered", 10, true);
+    let snapshot = reader.0.begin_read().unwrap();
+    assert_eq!(snapshot.pages().root().txn, writer.0.newest());
+    writer.0.end_writing(&failure());
+    drop(writer);
+    // What is read is not found again: the head record is lost.
+    let storage = Storage::open(&path, Access::ReadWrite).unwrap();
+    storage.write_at(&[&[0; HEAD_LEN]], HEAD_AT).unwrap();
+    assert!(matches!(Opener::open(&path, Access::ReadWrite), Err(Error::Locked { .. })));
+    drop(snapshot);
+    let writer = Opener::new(&path);
+    writer.fill("after", 10);
+    let found = writer.0.begin_read().unwrap().pages().root().txn;
+    assert_eq!(reader.0.begin_read().unwrap().pages().root().txn, found);
 }
