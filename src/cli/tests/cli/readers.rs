@@ -1,6 +1,6 @@
 //! Goal: `readers` lists every reader of every process as the library knows it, and nobody else.
-//! Method: the tool in one process, this process and a stopped `watch` as readers. Nothing waits for the clock:
-//! an age lies between two that the library gives, before and after.
+//! Method: the tool in one process, this process and a stopped `watch` as readers. Nothing waits for the
+//! clock: an age lies between two that the library gives, before and after.
 
 use std::os::unix::process::ExitStatusExt;
 use std::time::Duration;

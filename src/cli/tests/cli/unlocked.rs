@@ -38,8 +38,8 @@ impl ForeignFolder {
     /// so, where this user may do everything and cannot become another.
     fn new(place: Place) -> Option<ForeignFolder> {
         const NOBODY: &[&str] = &["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"];
-        // Another user may not reach the place where the tool was built. `cp` is a process of its own, so that
-        // no child of this one has the copy open for writing.
+        // Another user may not reach the place where the tool was built. `cp` is a process of its own, so
+        // that no child of this one has the copy open for writing.
         place.shell("cp \"$(command -v folio)\" tool").succeeds();
         fs::remove_file(place.path(LOCK_FILE)).unwrap();
         fs::set_permissions(place.path("words.folio"), Permissions::from_mode(0o666)).unwrap();
