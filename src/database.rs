@@ -374,7 +374,10 @@ fn log_opening(pager: &Pager) {
         Recovery::Recovered { bad_meta: true, .. } => log::Level::Warn,
         Recovery::Recovered { .. } => log::Level::Info,
     };
-    log::log!(level, "{path}: the last end was {found}");
+    match found {
+        Recovery::Joined => log::log!(level, "{path}: {found}"),
+        _ => log::log!(level, "{path}: the last end was {found}"),
+    }
     if let Err(error @ Error::WritingEnded { .. }) = pager.check_writable() {
         log::error!("{path}: {error}");
     }

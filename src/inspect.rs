@@ -115,7 +115,7 @@ impl fmt::Display for Recovery {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (txn, fell_back, pages_verified, head_adopted, bad_meta) = match *self {
             Recovery::Clean => return f.write_str("clean"),
-            Recovery::Joined => return f.write_str("none: other processes have it open"),
+            Recovery::Joined => return f.write_str("other processes have it open"),
             Recovery::Recovered { txn, fell_back, pages_verified, head_adopted, bad_meta } => {
                 (txn, fell_back, pages_verified, head_adopted, bad_meta)
             }

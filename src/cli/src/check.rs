@@ -1,26 +1,26 @@
 //! `folio check`: whether every page of a database is what it must be.
 
 use std::io::Write;
-use std::path::PathBuf;
 
 use clap::Args;
 use folio::Fault;
 use serde_json::json;
 
 use crate::failure::Failure;
+use crate::open::ToRead;
+use crate::output;
 use crate::output::{grouped, plural};
 use crate::progress::Progress;
-use crate::{open, output};
 
 /// Check every page of a database
 ///
 /// Each page must be reachable, free or pending, and only one of them; keys must be in order, and counts,
-/// births and checksums right. Prints `ok: ...`, or one line per fault with exit code 1. Changes nothing.
+/// births and checksums right. Prints `ok: ...`, or one line per fault with exit code 1. Repairs nothing.
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  folio check words.folio")]
 pub(crate) struct Check {
-    /// The database file
-    db: PathBuf,
+    #[command(flatten)]
+    db: ToRead,
     /// Print one JSON object
     #[arg(long)]
     json: bool,
@@ -28,7 +28,7 @@ pub(crate) struct Check {
 
 impl Check {
     pub(crate) fn run(self) -> Result<(), Failure> {
-        let db = open::for_reading(&self.db)?;
+        let db = self.db.open()?;
         let progress = Progress::of_things("checking", 0);
         let report = db.check_with(&mut |step| progress.set_of(step.done, step.total))?;
         drop(progress);

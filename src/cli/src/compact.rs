@@ -13,7 +13,8 @@ use crate::{open, output};
 /// Give the free space of a database back to the file system
 ///
 /// Moves pages to the front of the file in steps, each a commit of its own, and cuts the file off behind
-/// them. It can be interrupted at any time, and readers may go on beside it.
+/// them. It can be interrupted at any time, and readers may go on beside it; pages that they still need stay
+/// (`folio readers` lists them).
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  folio compact words.folio")]
 pub(crate) struct Compact {

@@ -1,14 +1,14 @@
 //! `folio count`: how many entries a table, or a range of its keys, has.
 
 use std::io::Write;
-use std::path::PathBuf;
 
 use clap::Args;
 
 use crate::column::Column;
 use crate::failure::Failure;
 use crate::key_range::RangeArgs;
-use crate::{open, output};
+use crate::open::ToRead;
+use crate::output;
 
 /// Print the number of entries of a table or of a range of its keys
 ///
@@ -16,8 +16,8 @@ use crate::{open, output};
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  folio count words.folio words --from b --to d")]
 pub(crate) struct Count {
-    /// The database file
-    db: PathBuf,
+    #[command(flatten)]
+    db: ToRead,
     /// The table's name
     table: String,
     #[command(flatten)]
@@ -26,7 +26,7 @@ pub(crate) struct Count {
 
 impl Count {
     pub(crate) fn run(self) -> Result<(), Failure> {
-        let db = open::for_reading(&self.db)?;
+        let db = self.db.open()?;
         let tx = db.begin_read()?;
         let table = tx.open_raw(&self.table)?;
         let count = match self.range.is_empty() {

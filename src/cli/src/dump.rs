@@ -1,14 +1,14 @@
 //! `folio dump`: a whole table as lines that `folio load` reads back.
 
 use std::io::Write;
-use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 
 use crate::column::Column;
 use crate::failure::Failure;
+use crate::open::ToRead;
+use crate::output;
 use crate::progress::Progress;
-use crate::{open, output};
 
 /// Print a whole table, in the order of its keys
 ///
@@ -19,8 +19,8 @@ use crate::{open, output};
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  folio dump words.folio words --format jsonl")]
 pub(crate) struct Dump {
-    /// The database file
-    db: PathBuf,
+    #[command(flatten)]
+    db: ToRead,
     /// The table's name
     table: String,
     /// How an entry is written
@@ -39,7 +39,7 @@ pub(crate) enum LineFormat {
 
 impl Dump {
     pub(crate) fn run(self) -> Result<(), Failure> {
-        let db = open::for_reading(&self.db)?;
+        let db = self.db.open()?;
         let tx = db.begin_read()?;
         let table = tx.open_raw(&self.table)?;
         let keys = Column::of_keys(table.key_type());

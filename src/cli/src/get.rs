@@ -1,13 +1,13 @@
 //! `folio get`: the value of one key.
 
 use std::io::Write;
-use std::path::PathBuf;
 
 use clap::Args;
 
 use crate::column::Column;
 use crate::failure::Failure;
-use crate::{open, output};
+use crate::open::ToRead;
+use crate::output;
 
 /// Print the value of a key
 ///
@@ -15,8 +15,8 @@ use crate::{open, output};
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  folio get words.folio words apple")]
 pub(crate) struct Get {
-    /// The database file
-    db: PathBuf,
+    #[command(flatten)]
+    db: ToRead,
     /// The table's name
     table: String,
     /// The key
@@ -29,7 +29,7 @@ pub(crate) struct Get {
 
 impl Get {
     pub(crate) fn run(self) -> Result<(), Failure> {
-        let db = open::for_reading(&self.db)?;
+        let db = self.db.open()?;
         let tx = db.begin_read()?;
         let table = tx.open_raw(&self.table)?;
         let key = Column::of_keys(table.key_type()).parse(&self.key)?;

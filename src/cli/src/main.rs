@@ -23,6 +23,7 @@ mod open;
 mod output;
 mod progress;
 mod put;
+mod readers;
 mod scan;
 mod stat;
 mod tables;
@@ -32,9 +33,14 @@ use failure::Failure;
 
 /// Loads, prints, changes and inspects Folio databases.
 ///
-/// A Folio database is one file. Commands that read never create or change anything. Keys and values are
+/// A Folio database is one file. Commands that read never change it, nor create one. Keys and values are
 /// written as the types recorded with their table; bytes that are not text are escaped as \t \n \r \\ \xHH,
 /// and may be given that way.
+///
+/// The processes that have a database open, readers too, meet in a lock file beside it: x.folio-lock for
+/// x.folio. Every command makes it if it is not there. It holds nothing that lasts: do not copy it, and
+/// delete it only when nobody has the database open. Where it cannot be written, see --unlocked of the
+/// commands that read.
 #[derive(Debug, Parser)]
 #[command(name = "folio", version, max_term_width = 100, after_help = EXIT_CODES)]
 struct Tool {
@@ -57,6 +63,7 @@ enum Command {
     Del(del::Del),
     Count(count::Count),
     Watch(watch::Watch),
+    Readers(readers::Readers),
     Tables(tables::Tables),
     Stat(stat::Stat),
     Check(check::Check),
@@ -90,6 +97,7 @@ fn run(command: Command) -> Result<(), Failure> {
         Command::Del(del) => del.run(),
         Command::Count(count) => count.run(),
         Command::Watch(watch) => watch.run(),
+        Command::Readers(readers) => readers.run(),
         Command::Tables(tables) => tables.run(),
         Command::Stat(stat) => stat.run(),
         Command::Check(check) => check.run(),

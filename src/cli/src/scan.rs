@@ -1,7 +1,6 @@
 //! `folio scan`: the entries of a range of keys.
 
 use std::io::Write;
-use std::path::PathBuf;
 
 use clap::Args;
 
@@ -9,14 +8,15 @@ use crate::column::Column;
 use crate::dump::{LineFormat, write_entry};
 use crate::failure::Failure;
 use crate::key_range::RangeArgs;
-use crate::{open, output};
+use crate::open::ToRead;
+use crate::output;
 
 /// Print the entries of a range of keys, in order or in reverse
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  folio scan words.folio words --from b --to d --reverse --limit 10")]
 pub(crate) struct Scan {
-    /// The database file
-    db: PathBuf,
+    #[command(flatten)]
+    db: ToRead,
     /// The table's name
     table: String,
     #[command(flatten)]
@@ -34,7 +34,7 @@ pub(crate) struct Scan {
 
 impl Scan {
     pub(crate) fn run(self) -> Result<(), Failure> {
-        let db = open::for_reading(&self.db)?;
+        let db = self.db.open()?;
         let tx = db.begin_read()?;
         let table = tx.open_raw(&self.table)?;
         let keys = Column::of_keys(table.key_type());

@@ -1,26 +1,27 @@
 //! `folio stat`: what a database file is made of.
 
 use std::io::{self, Write};
-use std::path::PathBuf;
 
 use clap::Args;
 use folio::{Recovery, Stats};
 use serde_json::json;
 
 use crate::failure::Failure;
+use crate::open::ToRead;
+use crate::output;
 use crate::output::Align::{Left, Right};
 use crate::output::{bytes, columns, grouped, percent, ratio};
-use crate::{open, output};
 
 /// Show what a database is made of: its pages by kind, its free space, its tables
 ///
 /// Reads the branches of every tree, and the leaves for their fill. `pending` pages are free, but a reader
-/// may still see them; `fill` is the used share of a table's branch and leaf pages.
+/// may still see them (`folio readers` lists who reads); `fill` is the used share of a table's branch and
+/// leaf pages.
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  folio stat words.folio")]
 pub(crate) struct Stat {
-    /// The database file
-    db: PathBuf,
+    #[command(flatten)]
+    db: ToRead,
     /// Print one JSON object, sizes in bytes
     #[arg(long)]
     json: bool,
@@ -28,7 +29,7 @@ pub(crate) struct Stat {
 
 impl Stat {
     pub(crate) fn run(self) -> Result<(), Failure> {
-        let stats = open::for_reading(&self.db)?.stats()?;
+        let stats = self.db.open()?.stats()?;
         let mut out = output::stdout();
         match self.json {
             true => write_json(&mut out, &stats)?,
@@ -51,7 +52,11 @@ fn write_summary(out: &mut impl Write, stats: &Stats) -> io::Result<()> {
         row("size", output::bytes_exactly(stats.file_bytes)),
         row("page size", bytes(u64::from(stats.page_size))),
         row("transaction", format!("{} (durable: {})", grouped(stats.txn), grouped(stats.durable_txn))),
-        row("last end", stats.recovery.to_string()),
+        // How it last ended is known to who opens it first.
+        match stats.recovery {
+            Recovery::Joined => row("in use", stats.recovery.to_string()),
+            found => row("last end", found.to_string()),
+        },
     ];
     columns(out, &[Left, Left], &rows)
 }
@@ -159,6 +164,7 @@ fn write_json(out: &mut impl Write, stats: &Stats) -> io::Result<()> {
         "txn": stats.txn,
         "durable_txn": stats.durable_txn,
         "recovered": recovery,
+        "joined": stats.recovery == Recovery::Joined,
         "tables": stats.tables.iter().map(table).collect::<Vec<_>>(),
     });
     writeln!(out, "{all:#}")

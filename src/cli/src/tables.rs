@@ -1,25 +1,25 @@
 //! `folio tables`: the tables of a database.
 
 use std::io::Write;
-use std::path::PathBuf;
 
 use clap::Args;
 
 use crate::failure::Failure;
+use crate::open::ToRead;
+use crate::output;
 use crate::output::Align::{Left, Right};
-use crate::{open, output};
 
 /// List the tables of a database with their types and numbers of entries
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  folio tables words.folio")]
 pub(crate) struct Tables {
-    /// The database file
-    db: PathBuf,
+    #[command(flatten)]
+    db: ToRead,
 }
 
 impl Tables {
     pub(crate) fn run(self) -> Result<(), Failure> {
-        let db = open::for_reading(&self.db)?;
+        let db = self.db.open()?;
         let tables = db.begin_read()?.tables()?;
         let mut rows = vec![["table", "key", "value", "entries"].map(str::to_owned).to_vec()];
         for table in tables {

@@ -45,7 +45,7 @@ pub(crate) struct Watch {
 
 impl Watch {
     pub(crate) fn run(self) -> Result<(), Failure> {
-        let db = open::for_reading(&self.db)?;
+        let db = open::beside_others(&self.db)?;
         let mut shown = db.begin_read()?;
         let range = self.begin(&shown)?;
         let mut left = self.count.unwrap_or(u64::MAX);

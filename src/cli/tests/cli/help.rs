@@ -3,8 +3,10 @@
 
 use crate::Place;
 
-const COMMANDS: [&str; 12] =
-    ["load", "dump", "scan", "get", "put", "del", "count", "watch", "tables", "stat", "check", "compact"];
+const COMMANDS: [&str; 13] = [
+    "load", "dump", "scan", "get", "put", "del", "count", "watch", "readers", "tables", "stat", "check",
+    "compact",
+];
 
 #[test]
 fn every_command_is_listed_and_no_other() {

@@ -6,6 +6,7 @@ use std::fs;
 use serde_json::Value;
 
 use crate::Place;
+use crate::watch::open;
 
 #[test]
 fn stat_shows_file_pages_and_tables() {
@@ -40,6 +41,28 @@ fn stat_gives_the_same_as_json() {
     {
         assert!(stat[count].is_u64(), "{count} is {}", stat[count]);
     }
+}
+
+/// Whoever comes to others does not know how the database last ended: only who opens it first does.
+#[test]
+fn stat_says_whether_others_have_it_open() {
+    let place = Place::with_words();
+    let shown = || {
+        let json: Value =
+            serde_json::from_slice(&place.run(&["stat", "words.folio", "--json"]).succeeds().out).unwrap();
+        (place.run(&["stat", "words.folio"]).succeeds().text(), json["joined"].as_bool().unwrap())
+    };
+    let (text, joined) = shown();
+    assert!(text.contains("\nlast end     clean\n") && !text.contains("in use"), "{text}");
+    assert!(!joined);
+    let db = open(&place, "words.folio");
+    let (text, joined) = shown();
+    assert!(
+        text.contains("\nin use       other processes have it open\n") && !text.contains("last end"),
+        "{text}"
+    );
+    assert!(joined);
+    db.close().unwrap();
 }
 
 #[test]

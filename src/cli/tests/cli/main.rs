@@ -9,7 +9,9 @@ mod inspection;
 mod large;
 mod loading;
 mod pipes;
+mod readers;
 mod reads;
+mod unlocked;
 mod watch;
 
 use std::fs;

@@ -119,6 +119,8 @@ fn reading_commands_create_nothing() {
         &["get", "no.folio", "t", "k"],
         &["del", "no.folio", "t", "k"],
         &["count", "no.folio", "t"],
+        &["watch", "no.folio", "t"],
+        &["readers", "no.folio"],
         &["tables", "no.folio"],
         &["stat", "no.folio"],
         &["check", "no.folio"],

@@ -8,8 +8,8 @@ use std::process::{Child, ChildStdout, Command, ExitStatus, Stdio};
 use crate::{Place, tool};
 
 /// A `folio watch` under way.
-struct Watch {
-    child: Child,
+pub(crate) struct Watch {
+    pub(crate) child: Child,
     /// Until it is closed.
     out: Option<BufReader<ChildStdout>>,
 }
@@ -17,7 +17,7 @@ struct Watch {
 impl Watch {
     /// Starts it, and returns when it has said where it begins.
     #[track_caller]
-    fn start(place: &Place, arguments: &[&str], entries: u64) -> (Watch, u64) {
+    pub(crate) fn start(place: &Place, arguments: &[&str], entries: u64) -> (Watch, u64) {
         let mut command = Command::new(tool());
         command.arg("watch").args(arguments).current_dir(place.folder.path());
         let mut child =
@@ -49,14 +49,14 @@ impl Watch {
         }
     }
 
-    fn signal(&self, name: &str) {
+    pub(crate) fn signal(&self, name: &str) {
         let status = Command::new("kill").args(["-s", name, &self.child.id().to_string()]).status();
         assert!(status.unwrap().success());
     }
 
     /// A signal is on its way when `kill` has returned.
     #[cfg(target_os = "linux")]
-    fn wait_until_stopped(&self) {
+    pub(crate) fn wait_until_stopped(&self) {
         let stat = format!("/proc/{}/stat", self.child.id());
         let state = || std::fs::read_to_string(&stat).unwrap().split(") ").nth(1).unwrap().as_bytes()[0];
         while state() != b'T' {
@@ -73,7 +73,7 @@ impl Watch {
 
     /// Waits for its end, after which there is nothing more on its output and nothing on standard error.
     #[track_caller]
-    fn ends(mut self) -> ExitStatus {
+    pub(crate) fn ends(mut self) -> ExitStatus {
         let (mut rest, mut err) = (String::new(), String::new());
         if let Some(out) = &mut self.out {
             out.read_to_string(&mut rest).unwrap();
@@ -94,7 +94,7 @@ impl Drop for Watch {
 
 /// The database in this process, for what the tool cannot do.
 #[expect(unsafe_code, reason = "the contract of a mapped file")]
-fn open(place: &Place, name: &str) -> folio::Database {
+pub(crate) fn open(place: &Place, name: &str) -> folio::Database {
     // SAFETY: nobody but Folio writes to the file.
     unsafe { folio::Database::open(place.path(name)) }.unwrap()
 }
