@@ -122,7 +122,9 @@ fn open_behind_door(
         shared.set_meta(meta.sequence, slot);
         shared.set_ceiling(meta.ceiling);
         shared.set_next_id(meta.ceiling);
-        if writable && !shared.resume()? {
+        let may_write = !writable || shared.resume()?;
+        shared.show();
+        if !may_write {
             return Err(Error::Locked { path: storage.path().to_owned() });
         }
     }

@@ -21,6 +21,7 @@ use std::io::{self, ErrorKind};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use super::Access;
 use super::fork::Watch;
@@ -32,6 +33,8 @@ use crate::error::{Error, Result};
 /// Where presence lies in the data file: far behind any content. Two bytes for each inode.
 const PRESENCE: u64 = 1 << 60;
 const PRESENCE_LEN: u64 = 1 << 60;
+/// For how long a process that was killed may still be seen.
+const LAST_SEEN: Duration = Duration::from_millis(500);
 /// Where the other locks lie in the lock file: far behind any content.
 const LOCKS: u64 = 1 << 40;
 
@@ -72,7 +75,7 @@ impl Drop for Door<'_> {
 impl LockFile {
     /// Goes in: opens the lock file of the data file at `path`, or makes it, and is present. The door is
     /// still held.
-    pub(super) fn enter(path: &Path, data: &Arc<Lockable>, access: Access) -> Result<LockFile> {
+    pub(super) fn enter(path: &Path, data: &Arc<Lockable>, access: Access) -> Result<(LockFile, Words)> {
         let canonical = fs::canonicalize(path).map_err(|error| Error::io("realpath", path, error))?;
         let lock_path = beside(&canonical);
         let file = open_locked(&lock_path, &data.file)?;
@@ -86,13 +89,43 @@ impl LockFile {
             presence,
             access,
         };
+        let words = lock_file.words()?;
+        // In this order: who is killed here leaves either no presence or words that say so. (When a process
+        // ends, the kernel takes its locks one after another, and the door may go before presence does.)
+        lock_file.agree(|| lock_file.refuse_strangers())?;
+        lock_file.prepare(&words)?;
         lock_file.be_present()?;
-        Ok(lock_file)
+        Ok((lock_file, words))
+    }
+
+    /// Sees to it that the words are those of whoever is in: zeros, if that is nobody.
+    fn prepare(&self, words: &Words) -> Result<()> {
+        self.agree(|| {
+            if self.others()? == Others::Nobody {
+                return words.clear().map_err(|error| self.error("pwrite", error));
+            }
+            let is_begun = words.is_begun().map_err(|error| self.error("fstat", error))?;
+            // Whoever is in has begun, behind the door, or has been killed there and is seen for the last time.
+            if is_begun { Ok(()) } else { Err(Error::Locked { path: self.path.clone() }) }
+        })
+    }
+
+    /// Asks again for a while if somebody is in the way: a process that has just been killed is seen until the
+    /// kernel has taken all of its locks.
+    fn agree(&self, ask: impl Fn() -> Result<()>) -> Result<()> {
+        let until = Instant::now() + LAST_SEEN;
+        loop {
+            match ask() {
+                Err(Error::Locked { .. } | Error::LockFileReplaced { .. }) if Instant::now() < until => {
+                    std::thread::sleep(Duration::from_millis(1));
+                }
+                result => return result,
+            }
+        }
     }
 
     /// Takes presence, unless somebody is present by way of another lock file.
     fn be_present(&self) -> Result<()> {
-        self.refuse_strangers()?;
         let len = if self.access == Access::ReadWrite { 2 } else { 1 };
         let taken = sys::lock_range(&self.data.file, RangeLock::Shared, self.presence, len, false);
         if !taken.map_err(|error| self.error("fcntl", error))? {
@@ -145,15 +178,10 @@ impl LockFile {
         drop(Door(&self.file));
     }
 
-    /// The words in the file. With `anew` they are zeros first: for who is alone.
-    pub(super) fn words(&self, anew: bool) -> Result<Words> {
+    /// The words in the file, whatever they are.
+    fn words(&self) -> Result<Words> {
         let file = self.file.try_clone().map_err(|error| self.error("dup", error))?;
-        let words = Words::shared(file).map_err(|error| self.error("mmap", error))?;
-        if anew {
-            words.clear().map_err(|error| self.error("pwrite", error))?;
-        }
-        words.check_len().map_err(|error| self.error("fstat", error))?;
-        Ok(words)
+        Words::shared(file).map_err(|error| self.error("mmap", error))
     }
 
     /// Takes the lock with that number, for this process; whether it could without waiting.

@@ -44,9 +44,8 @@ impl Meeting {
 
     /// With whoever is in. The words are zeros if that is nobody.
     #[cfg_attr(not(target_os = "linux"), expect(dead_code, reason = "nobody meets: see `Storage::meet`"))]
-    pub(super) fn with(lock_file: LockFile) -> Result<Meeting> {
-        let words = lock_file.words(lock_file.others()? == Others::Nobody)?;
-        Ok(Meeting { words, lock_file: Some(lock_file) })
+    pub(super) fn with((lock_file, words): (LockFile, Words)) -> Meeting {
+        Meeting { words, lock_file: Some(lock_file) }
     }
 
     /// Whether other processes can come in.

@@ -356,7 +356,7 @@ impl Storage {
     pub(crate) fn meet(&self) -> Result<Meeting> {
         #[cfg(target_os = "linux")]
         if self.reach == Reach::Everybody {
-            return Meeting::with(LockFile::enter(&self.path, &self.file, self.access)?);
+            return Ok(Meeting::with(LockFile::enter(&self.path, &self.file, self.access)?));
         }
         Ok(Meeting::alone())
     }

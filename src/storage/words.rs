@@ -11,7 +11,7 @@ use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt;
 use std::sync::OnceLock;
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use memmap2::{MmapOptions, MmapRaw};
 
@@ -70,14 +70,14 @@ impl Words {
         }
     }
 
-    /// Whether the first blocks are there: nobody may have cut the file.
-    pub(super) fn check_len(&self) -> io::Result<()> {
-        match self {
-            Words::Shared { file, .. } if file.metadata()?.len() < BLOCKS_MIN * BLOCK_LEN => {
-                Err(io::ErrorKind::UnexpectedEof.into())
-            }
-            _ => Ok(()),
-        }
+    /// Whether somebody has made something of the words: the first one is not zero then.
+    pub(super) fn is_begun(&self) -> io::Result<bool> {
+        let is_there = match self {
+            Words::Shared { file, .. } => file.metadata()?.len() >= BLOCKS_MIN * BLOCK_LEN,
+            Words::Own(_) => true,
+        };
+        // Acquire: what was made of them is seen.
+        Ok(is_there && self.block(0)[0].load(Ordering::Acquire) != 0)
     }
 
     /// Makes the first blocks zeros, and takes all others away.

@@ -124,7 +124,11 @@ impl Shared {
             header[at::DATABASE + i].store(id, Ordering::Relaxed);
         }
         header[at::VERSION].store(VERSION, Ordering::Relaxed);
-        header[at::MAGIC].store(MAGIC, Ordering::Release);
+    }
+
+    /// The words are whole: who comes may rely on them, also if this process is killed from here on.
+    pub(super) fn show(&self) {
+        self.set_word(at::MAGIC, MAGIC);
     }
 
     /// Whether those who are in have made of the words what this version would.

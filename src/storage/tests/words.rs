@@ -26,7 +26,9 @@ fn making_a_block_leaves_those_before_it_to_their_owners() {
     first.make(3).unwrap();
     let found = [2, 3, 4].map(|number| second.block(number)[7].load(Ordering::Acquire));
     assert_eq!(found, [1, 0, 2]);
-    assert!(first.check_len().is_ok());
+    assert!(!first.is_begun().unwrap());
+    first.block(0)[0].store(1, Ordering::Release);
+    assert!(second.is_begun().unwrap());
     file.as_file().set_len(len - 1).unwrap();
-    assert!(first.check_len().is_err(), "somebody has cut it");
+    assert!(!second.is_begun().unwrap(), "somebody has cut it");
 }
