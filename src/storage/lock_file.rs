@@ -105,13 +105,13 @@ impl LockFile {
                 return words.clear().map_err(|error| self.error("pwrite", error));
             }
             let is_begun = words.is_begun().map_err(|error| self.error("fstat", error))?;
-            // Whoever is in has begun, behind the door, or has been killed there and is seen for the last time.
+            // Whoever is in has begun, behind the door, or was killed there and is seen for the last time.
             if is_begun { Ok(()) } else { Err(Error::Locked { path: self.path.clone() }) }
         })
     }
 
-    /// Asks again for a while if somebody is in the way: a process that has just been killed is seen until the
-    /// kernel has taken all of its locks.
+    /// Asks again for a while if somebody is in the way: a process that has just been killed is seen until
+    /// the kernel has taken all of its locks.
     fn agree(&self, ask: impl Fn() -> Result<()>) -> Result<()> {
         let until = Instant::now() + LAST_SEEN;
         loop {
