@@ -219,6 +219,7 @@ impl Database {
     }
 
     /// The number of the newest transaction that is durable: it and all before it survive a loss of power.
+    /// In a forked child 0, since the database is not open there.
     pub fn durable(&self) -> u64 {
         self.pager().durable()
     }

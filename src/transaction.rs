@@ -74,8 +74,9 @@ impl ReadTransaction {
     /// Every table, by name. O(tables).
     ///
     /// # Errors
-    /// [`Error::Corrupted`].
+    /// [`Error::Corrupted`]; [`Error::Forked`].
     pub fn tables(&self) -> Result<Vec<TableInfo>> {
+        self.snapshot.check_process()?;
         let pages = self.snapshot.pages();
         Ok(TableInfo::of(catalog::list(pages, &pages.root().catalog)?))
     }

@@ -197,9 +197,9 @@ impl Pager {
         self.base.shared.readers()
     }
 
-    /// The durable transaction's number.
+    /// The durable transaction's number; 0 in a forked child, which cannot know it.
     pub(crate) fn durable(&self) -> u64 {
-        self.base.shared.durable().0
+        if self.check_process().is_ok() { self.base.shared.durable().0 } else { 0 }
     }
 
     /// The pages of the meta pages and the head record.

@@ -340,6 +340,9 @@ impl Pager {
         self.check_process()?;
         if let Err(error) = self.check_writable() {
             let lost = self.base.shared.durable() < self.newest();
+            // Snapshots may stay, and must not pass for somebody who could still write.
+            let _door = self.base.shared.meeting().door()?;
+            self.base.shared.meeting().stop_writing();
             return if lost && !matches!(error, Error::ReadOnly) { Err(error) } else { Ok(()) };
         }
         let _door = self.base.shared.meeting().door()?;

@@ -260,12 +260,23 @@ impl Txn {
     /// Makes the file at least `pages` long, if no reader is the reason.
     fn grow_file(&mut self, pages: u64) -> Result<()> {
         if let Some(limit) = self.pager.config.refuse_pinned
-            && let Some((txn, held)) = self.writer.space.most_held(self.pager.base.shared.durable())
-            && held * self.page_size() as u64 > limit
+            && self.pinned_beyond(limit).is_some()
         {
-            return Err(Error::PinLimit { txn: txn.0, pinned: held * self.page_size() as u64, limit });
+            // When this transaction began. What was durable then is no reader, and readers may have gone.
+            self.pager.base.shared.clear_dead_readers()?;
+            self.pins = self.pager.base.shared.pins();
+            self.writer.space.release(&self.pins);
+            if let Some((txn, pinned)) = self.pinned_beyond(limit) {
+                return Err(Error::PinLimit { txn: txn.0, pinned, limit });
+            }
         }
         self.writer.ensure_file(&self.pager, pages)
+    }
+
+    /// The root before the durable one that pins most, if that is more than `limit` bytes.
+    fn pinned_beyond(&self, limit: u64) -> Option<(TxnId, u64)> {
+        let (txn, pages) = self.writer.space.most_held(self.pager.base.shared.durable())?;
+        Some((txn, pages * self.page_size() as u64)).filter(|(_, bytes)| *bytes > limit)
     }
 
     /// Keeps some space for transactions that free what they take, so that a full disk can be emptied: to

@@ -18,7 +18,7 @@
 use std::ffi::OsString;
 use std::fs::{self, File, Metadata, OpenOptions};
 use std::io::{self, ErrorKind};
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -35,6 +35,9 @@ const PRESENCE: u64 = 1 << 60;
 const PRESENCE_LEN: u64 = 1 << 60;
 /// For how long a process that was killed may still be seen.
 const LAST_SEEN: Duration = Duration::from_millis(500);
+/// Where presence lies in the lock file, one byte for each inode that the data file can have.
+const DATA: u64 = 1 << 60;
+const DATA_LEN: u64 = 1 << 60;
 /// Where the other locks lie in the lock file: far behind any content.
 const LOCKS: u64 = 1 << 40;
 
@@ -58,6 +61,8 @@ pub(super) struct LockFile {
     data: Arc<Lockable>,
     /// Of this lock file, among all that the data file may ever have.
     presence: u64,
+    /// Of this data file, among all that may ever have the name.
+    of_data: u64,
     access: Access,
 }
 
@@ -81,12 +86,14 @@ impl LockFile {
         let file = open_locked(&lock_path, &data.file)?;
         let inode = stat(&file, &lock_path)?.ino();
         let presence = PRESENCE + (inode % (PRESENCE_LEN / 2)) * 2;
+        let of_data = DATA + stat(&data.file, path)?.ino() % DATA_LEN;
         let lock_file = LockFile {
             _watch: Watch::new(&file),
             file,
             path: lock_path,
             data: Arc::clone(data),
             presence,
+            of_data,
             access,
         };
         let words = lock_file.words()?;
@@ -131,6 +138,8 @@ impl LockFile {
         if !taken.map_err(|error| self.error("fcntl", error))? {
             return Err(Error::Locked { path: self.path.clone() });
         }
+        let taken = sys::lock_range(&self.file, RangeLock::Shared, self.of_data, 1, false);
+        taken.map_err(|error| self.error("fcntl", error))?;
         // Somebody else may have come through another door between the two lines.
         self.refuse_strangers().inspect_err(|_| self.leave())
     }
@@ -140,6 +149,18 @@ impl LockFile {
         let behind = (self.presence + 2, PRESENCE + PRESENCE_LEN - self.presence - 2);
         for (start, len) in [before, behind] {
             if len > 0 && self.is_present(start, len)? {
+                return Err(Error::LockFileReplaced { path: self.path.clone() });
+            }
+        }
+        // Those who have a file open that had the name before meet here as well.
+        let before = (DATA, self.of_data - DATA);
+        let behind = (self.of_data + 1, DATA + DATA_LEN - self.of_data - 1);
+        for (start, len) in [before, behind] {
+            let found = len > 0 && {
+                let found = sys::is_range_locked(&self.file, RangeLock::Exclusive, start, len);
+                found.map_err(|error| self.error("fcntl", error))?
+            };
+            if found {
                 return Err(Error::LockFileReplaced { path: self.path.clone() });
             }
         }
@@ -206,6 +227,7 @@ impl LockFile {
     fn leave(&self) {
         // It cannot fail; if it did, closing the data file would do the same.
         let _ = sys::lock_range(&self.data.file, RangeLock::None, PRESENCE, PRESENCE_LEN, false);
+        let _ = sys::lock_range(&self.file, RangeLock::None, DATA, DATA_LEN, false);
     }
 
     fn error(&self, call: &'static str, source: io::Error) -> Error {
@@ -256,8 +278,19 @@ fn open_locked(path: &Path, data: &File) -> Result<File> {
             let found = "one of several names of a file";
             return Err(Error::NotAFile { path: path.to_owned(), found });
         }
+        if begins_alike(&file, data) {
+            return Err(Error::NotAFile { path: path.to_owned(), found: "a database" });
+        }
         return Ok(file);
     }
+}
+
+/// Whether what should be a lock file begins as the data file does: then it is somebody's database, which has
+/// such a name, and would be written over.
+fn begins_alike(file: &File, data: &File) -> bool {
+    let (mut one, mut other) = ([0; 8], [0; 8]);
+    let read = file.read_exact_at(&mut one, 0).and_then(|()| data.read_exact_at(&mut other, 0));
+    read.is_ok() && one == other && one != [0; 8]
 }
 
 fn open_error(path: &Path, source: io::Error) -> Error {
@@ -292,8 +325,12 @@ fn create(path: &Path, data: &File) -> io::Result<File> {
     let mine = file.metadata()?;
     if (mine.uid(), mine.gid()) != (of_data.uid(), of_data.gid()) {
         // Not allowed to give it away: then it stays ours, with the same mode.
-        let _ = std::os::unix::fs::fchown(&file, Some(of_data.uid()), Some(of_data.gid()));
+        if std::os::unix::fs::fchown(&file, Some(of_data.uid()), Some(of_data.gid())).is_err() {
+            // Its group at least, if we are in that: so its members come in.
+            let _ = std::os::unix::fs::fchown(&file, None, Some(of_data.gid()));
+        }
     }
-    file.set_permissions(fs::Permissions::from_mode(of_data.mode() & 0o666))?;
+    // Also who only reads writes here: at least the owner of a file that nobody may write.
+    file.set_permissions(fs::Permissions::from_mode(of_data.mode() & 0o666 | 0o600))?;
     Ok(file)
 }

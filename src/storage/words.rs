@@ -54,8 +54,12 @@ impl Words {
     /// Words in a file, which whoever truncates it takes away from under all processes.
     pub(super) fn shared(file: File) -> io::Result<Words> {
         let len = BLOCKS_MAX * BLOCK_WORDS * size_of::<AtomicU64>();
+        let watch = Watch::new(&file);
         let raw = MmapOptions::new().len(len).no_reserve_swap().map_raw(&file)?;
-        Ok(Words::Shared { _watch: Watch::new(&file), file, raw })
+        // A mapping keeps the file open, and so the locks: a forked child must not have one.
+        #[cfg(target_os = "linux")]
+        raw.advise(memmap2::Advice::DontFork)?;
+        Ok(Words::Shared { _watch: watch, file, raw })
     }
 
     /// Makes block `number` zeros, with written bytes behind them. For who owns it: no other block is

@@ -161,3 +161,38 @@ fn a_child_may_open_the_database_for_itself() {
     assert_eq!(db.begin_read().unwrap().open(WORDS).unwrap().get("child").unwrap(), Some(2));
     put(&db, Durability::Immediate);
 }
+
+#[test]
+fn a_child_does_not_keep_what_a_parent_that_was_killed_has_pinned() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("db");
+    let (mut ready, mut say_ready) = pipe().unwrap();
+    let (mut live_on, end) = pipe().unwrap();
+    let mut end = Some(end);
+    let parent = Killed(fork(|| {
+        drop(end.take());
+        let db = open(&path).unwrap();
+        put(&db, Durability::Immediate);
+        let _pinned = db.begin_read().unwrap();
+        fork(|| {
+            // Nothing of the lock file is there for it.
+            let unknown = db.durable() == 0;
+            // Lives until the test lets go of the other end.
+            drop(say_ready.write_all(if unknown { b"r" } else { b"-" }));
+            drop(live_on.read(&mut [0]));
+            true
+        });
+        loop {
+            // SAFETY: waits for a signal.
+            unsafe { libc::pause() };
+        }
+    }));
+    let mut said = [0];
+    ready.read_exact(&mut said).unwrap();
+    let db = open(&path).unwrap();
+    assert_eq!(db.readers().unwrap().len(), 1);
+    drop(parent);
+    assert_eq!(db.readers().unwrap(), [], "the child keeps its parent's locks");
+    assert_eq!(said, *b"r");
+    drop(end.take());
+}

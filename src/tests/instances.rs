@@ -209,3 +209,25 @@ fn where_a_reader_pins_too_much_the_file_does_not_grow() {
     drop(tx);
     (0..10).for_each(|round| change_all(&db, round).unwrap());
 }
+
+#[test]
+fn what_was_durable_before_is_no_reader() {
+    let db = Database::options().refuse_pinned(200_000).in_memory().unwrap();
+    let table = crate::Table::<u64, &[u8]>::new("rows");
+    let put = |durability, byte| {
+        let mut tx = db.begin_write().unwrap();
+        tx.set_durability(durability);
+        (0..1_000).for_each(|key| {
+            tx.open(table).unwrap().insert(key, &[byte; 1_000][..]).unwrap();
+        });
+        tx.commit().unwrap();
+    };
+    put(crate::Durability::Immediate, 1);
+    put(crate::Durability::Buffered, 2);
+    let tx = db.begin_write().unwrap();
+    tx.open(table).unwrap().insert(0, &[3; 100_000][..]).unwrap();
+    // What this transaction has found pinned by the durable root, nobody needs any more.
+    db.sync().unwrap();
+    tx.open(table).unwrap().insert(1, &[3; 30_000_000][..]).unwrap();
+    tx.commit().unwrap();
+}

@@ -7,6 +7,7 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::{Read, Write, pipe};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Barrier;
 use std::thread;
@@ -232,4 +233,39 @@ fn two_lock_files_are_never_in_use_at_once() {
         assert!(refused(&join(second)));
         drop(db);
     }
+}
+
+#[test]
+fn who_opens_another_file_of_the_same_name_is_refused_while_the_old_one_is_open() {
+    let (folder, path) = place();
+    let first = join(&path).unwrap();
+    let model = put(&first, Durability::Immediate, (0..100).map(|key| (key, 1)));
+    let tx = first.begin_read().unwrap();
+    fs::rename(&path, folder.path().join("old")).unwrap();
+    Storage::create(&path, |storage| format(storage, 4096)).unwrap();
+    assert!(matches!(join(&path), Err(Error::LockFileReplaced { .. })), "they would share a lock file");
+    check(&first, &model);
+    assert!(rows(&tx) == model);
+    drop((tx, first));
+    check(&join(&path).unwrap(), &Model::new());
+}
+
+#[test]
+fn a_database_that_is_named_as_a_lock_file_is_not_taken_for_one() {
+    let (folder, path) = place();
+    let other = folder.path().join("db-lock");
+    Storage::create(&other, |storage| format(storage, 4096)).unwrap();
+    let model = put(&join(&other).unwrap(), Durability::Immediate, (0..100).map(|key| (key, 1)));
+    assert!(matches!(join(&path), Err(Error::NotAFile { .. })));
+    check(&join(&other).unwrap(), &model);
+}
+
+#[test]
+fn the_owner_can_open_the_lock_file_of_a_database_that_nobody_may_write() {
+    let (_folder, path) = place();
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o444)).unwrap();
+    let storage = Storage::open(&path, Access::ReadOnly).unwrap();
+    drop(Database::over(&OpenOptions::new(), storage).unwrap());
+    let mode = fs::metadata(path.with_file_name("db-lock")).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o644);
 }

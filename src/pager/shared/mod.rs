@@ -117,7 +117,8 @@ impl Shared {
         let header = self.header();
         self.roots().begin(&visible.words(), &durable.words());
         self.forget_captures();
-        for at in [at::LOWERED, at::BASE_SUMS, at::UNFINISHED, at::DOUBTED] {
+        // Not `LOWERED`: somebody may read a root that has more pages, and the file must not be cut there.
+        for at in [at::BASE_SUMS, at::UNFINISHED, at::DOUBTED] {
             self.set_word(at, 0);
         }
         for (i, id) in id_words(database).into_iter().enumerate() {

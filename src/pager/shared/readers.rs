@@ -136,7 +136,8 @@ impl Readers {
                 return Err(Error::Full { what: "the reader table" });
             }
         }
-        meeting.make(1 + chunk)?;
+        // With the lock kept, what the last owner has left there would pin for ever.
+        meeting.make(1 + chunk).inspect_err(|_| meeting.release_block(1 + chunk))?;
         for number in 0..CHUNK_SLOTS {
             // The last owner may have died.
             let slot = slot(meeting, chunk, number);

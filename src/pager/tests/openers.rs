@@ -124,3 +124,37 @@ fn after_a_failure_nothing_is_written_over_what_is_read_and_was_not_found_again(
     let found = writer.0.begin_read().unwrap().pages().root().txn;
     assert_eq!(reader.0.begin_read().unwrap().pages().root().txn, found);
 }
+
+#[test]
+fn after_a_failure_the_file_is_not_cut_below_what_is_read() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = formatted(&folder);
+    let (first, reader) = (Opener::new(&path), Opener::open(&path, Access::ReadOnly).unwrap());
+    first.fill("large", 2_000);
+    first.write(false, |tx| assert!(tx.drop_table("large", Location::caller()).unwrap()));
+    let snapshot = reader.0.begin_read().unwrap();
+    let pages = snapshot.pages().root().page_count;
+    (1..8).for_each(|i| first.fill("small", i));
+    assert!(first.0.page_count() < pages);
+    first.0.end_writing(&failure());
+    drop(first);
+    let second = Opener::new(&path);
+    second.fill("small", 8);
+    drop(second);
+    assert!(reader.file_pages() >= pages, "cut to {}, and a reader needs {pages}", reader.file_pages());
+}
+
+#[test]
+fn after_a_failure_a_snapshot_that_is_left_is_nobody_who_could_write() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = formatted(&folder);
+    let first = Opener::new(&path);
+    first.fill("before", 10);
+    let snapshot = first.0.begin_read().unwrap();
+    first.0.end_writing(&failure());
+    drop(first);
+    let second = Opener::new(&path);
+    assert!(second.0.check_writable().is_ok());
+    second.fill("after", 10);
+    drop(snapshot);
+}
