@@ -80,8 +80,8 @@ pub enum Error {
         path: PathBuf,
     },
     /// The file that the processes meet in is another one than those use who have the database open: it was
-    /// deleted and made anew, or the database has a second name in another directory; or others meet there who
-    /// have a file open that had this name before.
+    /// deleted and made anew, or the database has a second name in another directory; or others meet there
+    /// who have a file open that had this name before.
     #[error("{} is not the lock file of those who have the database open: close it everywhere first", path.display())]
     LockFileReplaced {
         /// The lock file that was found.

@@ -182,7 +182,7 @@ fn join(storage: &Storage, shared: &Shared) -> Result<Found> {
     };
     let meta = Meta::decode(&bytes, page::page_at(META_AT[slot], 4096))?;
     shared.check_database(&meta.database_id)?;
-    let head = shared.head();
+    let head = shared.check_roots(|| storage.len(), u64::from(meta.page_size))?;
     let recovered = Recovered { txn: shared.visible().txn.0, joined: true, ..Recovered::default() };
     Ok(Found { adopted: Slot { slot, bytes, meta }, head: Some(head), recovered, written_again: Ok(()) })
 }

@@ -18,12 +18,14 @@
 use std::ffi::OsString;
 use std::fs::{self, File, Metadata, OpenOptions};
 use std::io::{self, ErrorKind};
-use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt, PermissionsExt, fchown};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use super::Access;
+use super::file::rename_to_free_name;
 use super::fork::Watch;
 use super::lock::{Lockable, wait_exclusive};
 use super::sys::{self, RangeLock};
@@ -83,12 +85,12 @@ impl LockFile {
     pub(super) fn enter(path: &Path, data: &Arc<Lockable>, access: Access) -> Result<(LockFile, Words)> {
         let canonical = fs::canonicalize(path).map_err(|error| Error::io("realpath", path, error))?;
         let lock_path = beside(&canonical);
-        let file = open_locked(&lock_path, &data.file)?;
+        let (watch, file) = open_locked(&lock_path, &data.file)?;
         let inode = stat(&file, &lock_path)?.ino();
         let presence = PRESENCE + (inode % (PRESENCE_LEN / 2)) * 2;
         let of_data = DATA + stat(&data.file, path)?.ino() % DATA_LEN;
         let lock_file = LockFile {
-            _watch: Watch::new(&file),
+            _watch: watch,
             file,
             path: lock_path,
             data: Arc::clone(data),
@@ -253,8 +255,9 @@ fn stat(file: &File, path: &Path) -> Result<Metadata> {
 }
 
 /// Opens the lock file, or makes it, and takes the door: of the file that has the name by then.
-fn open_locked(path: &Path, data: &File) -> Result<File> {
-    loop {
+fn open_locked(path: &Path, data: &File) -> Result<(Watch, File)> {
+    // More often nobody deletes it just then.
+    for _ in 0..1_000 {
         let file = match open_existing(path) {
             Err(error) if error.kind() == ErrorKind::NotFound => match create(path, data) {
                 // Somebody else was faster.
@@ -264,25 +267,43 @@ fn open_locked(path: &Path, data: &File) -> Result<File> {
             result => result,
         };
         let file = file.map_err(|error| open_error(path, error))?;
+        // At once: a child that is forked while this waits would keep the door.
+        let watch = Watch::new(&file);
         if !stat(&file, path)?.is_file() {
             return Err(Error::NotAFile { path: path.to_owned(), found: "something else" });
         }
         wait_exclusive(&file).map_err(|error| Error::io("flock", path, error))?;
         let (opened, named) = (stat(&file, path)?, fs::symlink_metadata(path));
         // Deleted while it waited: who is behind that door is not met by anybody who comes.
-        if !named.is_ok_and(|named| (named.dev(), named.ino()) == (opened.dev(), opened.ino())) {
-            continue;
+        if named.is_ok_and(|named| (named.dev(), named.ino()) == (opened.dev(), opened.ino())) {
+            refuse_if_prepared(path, &file, &opened, data)?;
+            return Ok((watch, file));
         }
-        // Who prepared a second name of a file would have that written.
-        if opened.nlink() > 1 {
-            let found = "one of several names of a file";
-            return Err(Error::NotAFile { path: path.to_owned(), found });
-        }
-        if begins_alike(&file, data) {
-            return Err(Error::NotAFile { path: path.to_owned(), found: "a database" });
-        }
-        return Ok(file);
     }
+    Err(Error::Locked { path: path.to_owned() })
+}
+
+/// Nobody who cannot write the data file shall have a say in what the lock file is.
+fn refuse_if_prepared(path: &Path, file: &File, opened: &Metadata, data: &File) -> Result<()> {
+    let path = path.to_owned();
+    // Who prepared a second name of a file would have that written.
+    if opened.nlink() > 1 {
+        return Err(Error::NotAFile { path, found: "one of several names of a file" });
+    }
+    if begins_alike(file, data) {
+        return Err(Error::NotAFile { path, found: "a database" });
+    }
+    let data = stat(data, &path)?;
+    if ![data.uid(), sys::user(), 0].contains(&opened.uid()) && !is_shared_by(&data, opened.gid()) {
+        let source = io::Error::new(ErrorKind::PermissionDenied, "it is another user's than the database");
+        return Err(Error::NoLockFile { path, source });
+    }
+    Ok(())
+}
+
+/// Whether others than its owner may write the data file, and made a lock file of that group.
+fn is_shared_by(data: &Metadata, group: u32) -> bool {
+    data.mode() & 0o002 != 0 || data.mode() & 0o020 != 0 && data.gid() == group
 }
 
 /// Whether what should be a lock file begins as the data file does: then it is somebody's database, which has
@@ -312,25 +333,37 @@ fn open_existing(path: &Path) -> io::Result<File> {
     OpenOptions::new().read(true).write(true).custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK).open(path)
 }
 
-/// With the mode and, as far as that is allowed, the owner of the data file: who can open that can open this.
+/// With the mode and the owner of the data file: who can open that can open this. It gets its name when it is
+/// so, or a process that is killed in between would leave one that others cannot open.
 fn create(path: &Path, data: &File) -> io::Result<File> {
-    let of_data = data.metadata()?;
-    let file = OpenOptions::new()
-        .read(true)
-        .write(true)
-        .create_new(true)
-        .mode(0o600)
-        .custom_flags(libc::O_NOFOLLOW)
-        .open(path)?;
+    static NEXT: AtomicU64 = AtomicU64::new(0);
+    // Relaxed: only the number counts.
+    let number = NEXT.fetch_add(1, Ordering::Relaxed);
+    let new = path.with_file_name(format!(".folio-lock-{}-{number}", std::process::id()));
+    let file = OpenOptions::new().read(true).write(true).create_new(true).mode(0o600).open(&new)?;
+    match make_as(&file, &data.metadata()?).and_then(|()| rename_to_free_name(&new, path)) {
+        Ok(()) => Ok(file),
+        Err(error) => {
+            // The first error is the one to tell of.
+            let _ = fs::remove_file(&new);
+            Err(error)
+        }
+    }
+}
+
+/// Gives the lock file the owner and the mode of the data file.
+fn make_as(file: &File, data: &Metadata) -> io::Result<()> {
     let mine = file.metadata()?;
-    if (mine.uid(), mine.gid()) != (of_data.uid(), of_data.gid()) {
-        // Not allowed to give it away: then it stays ours, with the same mode.
-        if std::os::unix::fs::fchown(&file, Some(of_data.uid()), Some(of_data.gid())).is_err() {
-            // Its group at least, if we are in that: so its members come in.
-            let _ = std::os::unix::fs::fchown(&file, None, Some(of_data.gid()));
+    if (mine.uid(), mine.gid()) != (data.uid(), data.gid())
+        && let Err(error) = fchown(file, Some(data.uid()), Some(data.gid()))
+    {
+        // Not allowed to give it away: its group at least, if we are in that, so that its members come in.
+        let _ = fchown(file, None, Some(data.gid()));
+        // It may stay ours if the owner can write it as well.
+        if mine.uid() != data.uid() && !is_shared_by(data, file.metadata()?.gid()) {
+            return Err(error);
         }
     }
     // Also who only reads writes here: at least the owner of a file that nobody may write.
-    file.set_permissions(fs::Permissions::from_mode(of_data.mode() & 0o666 | 0o600))?;
-    Ok(file)
+    file.set_permissions(fs::Permissions::from_mode(data.mode() & 0o666 | 0o600))
 }

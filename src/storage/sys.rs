@@ -76,6 +76,13 @@ pub(super) fn wait(_: &AtomicU64, _: u32, limit: Duration) {
 #[cfg(not(target_os = "linux"))]
 pub(super) fn wake(_: &AtomicU64) {}
 
+/// Who this process acts as.
+#[cfg(target_os = "linux")]
+pub(super) fn user() -> u32 {
+    // SAFETY: takes nothing, and cannot fail.
+    unsafe { libc::geteuid() }
+}
+
 /// The largest file this process may make (`RLIMIT_FSIZE`), in bytes.
 pub(super) fn file_size_limit() -> u64 {
     let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };

@@ -2,8 +2,8 @@
 //!
 //! - Every access is an atomic load or store, so nothing that others write into them is undefined behaviour.
 //!   They are as untrusted as the file: whoever reads a number checks what it does with it.
-//! - Blocks that were [made](Words::make) have written bytes behind them: a full disk is an error then, never
-//!   a signal later.
+//! - Blocks that were [made](Words::make) have written bytes behind them: a full disk is an error then, and
+//!   no signal later, where the file system writes in place (docs/DURABILITY.md, "What it rests on").
 
 #![expect(unsafe_code, reason = "atomic words in a mapping that processes share")]
 

@@ -151,6 +151,21 @@ impl Shared {
         Err(Error::corrupted(0, "lock file", "that of this database", "another's"))
     }
 
+    /// The head, if the words agree with each other and with the file: they are no more trusted than that.
+    pub(super) fn check_roots(&self, len: impl Fn() -> Result<u64>, page_size: u64) -> Result<Root> {
+        // Others go on meanwhile, and may cut the file between two looks.
+        for _ in 0..100 {
+            let (durable, head) = (self.durable_root(), self.head());
+            let (len, visible) = (len()?, self.visible());
+            let fits = |root: &Root| root.page_count.checked_mul(page_size).is_some_and(|end| end <= len);
+            let in_order = durable.txn <= head.txn && head.txn.0 < self.next_id();
+            if [durable, head, visible].iter().all(fits) && in_order && self.next_id() <= self.ceiling() {
+                return Ok(head);
+            }
+        }
+        Err(Error::corrupted(0, "lock file", "roots inside the file, and numbers in order", "others"))
+    }
+
     /// Whether who came first could write, and has recovered the file.
     pub(super) fn is_recovered(&self) -> bool {
         self.word(at::RECOVERED) != 0
