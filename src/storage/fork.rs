@@ -10,23 +10,57 @@
 
 #![expect(unsafe_code, reason = "handlers that run in forked children")]
 
+use std::cell::UnsafeCell;
 use std::fs::File;
 use std::os::fd::{AsRawFd, RawFd};
 use std::sync::Once;
-use std::sync::atomic::{AtomicU64, Ordering};
-
-use parking_lot::Mutex;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 /// How many forks lie between the first process and this one, of those since the first file was watched.
 static FORKS: AtomicU64 = AtomicU64::new(0);
 
-/// The descriptors of databases. Locked across each fork, so that a child finds them whole.
-static WATCHED: Mutex<Watched> = Mutex::new(Watched { descriptors: Vec::new(), nothing: None });
+/// The descriptors of databases.
+static WATCHED: Watchlist = Watchlist { is_locked: AtomicBool::new(false), content: UnsafeCell::new(EMPTY) };
+
+const EMPTY: Watched = Watched { descriptors: Vec::new(), nothing: None };
 
 struct Watched {
     descriptors: Vec<RawFd>,
     /// What takes their places in a child.
     nothing: Option<File>,
+}
+
+/// A lock that is held across each fork, so that a child finds its content whole, and that a child can open
+/// whoever waits for it in the parent. (A common mutex hands itself over to those, who are not there.) It is
+/// held for moments.
+struct Watchlist {
+    is_locked: AtomicBool,
+    content: UnsafeCell<Watched>,
+}
+
+// SAFETY: the content is reached by `with`, which lets in one at a time, and by who forks, with the lock.
+unsafe impl Sync for Watchlist {}
+
+impl Watchlist {
+    fn lock(&self) {
+        // Acquire pairs with the release in `unlock`.
+        while self.is_locked.swap(true, Ordering::Acquire) {
+            std::thread::yield_now();
+        }
+    }
+
+    fn unlock(&self) {
+        self.is_locked.store(false, Ordering::Release);
+    }
+
+    /// `work` must not panic, or come back here.
+    fn with<T>(&self, work: impl FnOnce(&mut Watched) -> T) -> T {
+        self.lock();
+        // SAFETY: alone, by the lock.
+        let result = work(unsafe { &mut *self.content.get() });
+        self.unlock();
+        result
+    }
 }
 
 /// A file whose descriptor means nothing in forked children.
@@ -47,22 +81,25 @@ impl Watch {
     /// Watches `file`, which must be open as long as this lives.
     pub(super) fn new(file: &File) -> Watch {
         register_handlers();
-        let mut watched = WATCHED.lock();
-        if watched.nothing.is_none() {
-            // Any open file will do, and this one always exists. Without it a child keeps the parent's locks.
-            watched.nothing = File::open("/").ok();
-        }
-        watched.descriptors.push(file.as_raw_fd());
+        WATCHED.with(|watched| {
+            if watched.nothing.is_none() {
+                // Any open file will do, and this one always exists. Without it a child keeps the parent's
+                // locks.
+                watched.nothing = File::open("/").ok();
+            }
+            watched.descriptors.push(file.as_raw_fd());
+        });
         Watch(file.as_raw_fd())
     }
 }
 
 impl Drop for Watch {
     fn drop(&mut self) {
-        let mut watched = WATCHED.lock();
-        if let Some(i) = watched.descriptors.iter().position(|descriptor| *descriptor == self.0) {
-            watched.descriptors.swap_remove(i);
-        }
+        WATCHED.with(|watched| {
+            if let Some(i) = watched.descriptors.iter().position(|descriptor| *descriptor == self.0) {
+                watched.descriptors.swap_remove(i);
+            }
+        });
     }
 }
 
@@ -70,8 +107,7 @@ impl Drop for Watch {
 /// not open or close files of databases.
 pub(crate) fn without_forks<T>(work: impl FnOnce() -> T) -> T {
     register_handlers();
-    let _watched = WATCHED.lock();
-    work()
+    WATCHED.with(|_| work())
 }
 
 /// Another number in a forked child than in its parent.
@@ -82,17 +118,16 @@ pub(super) fn forks() -> u64 {
 }
 
 extern "C" fn before() {
-    std::mem::forget(WATCHED.lock());
+    WATCHED.lock();
 }
 
 extern "C" fn in_parent() {
-    // SAFETY: locked by `before`, in this thread.
-    unsafe { WATCHED.force_unlock() };
+    WATCHED.unlock();
 }
 
 extern "C" fn in_child() {
     // SAFETY: locked by `before`, in this thread's original; there is no other thread here.
-    let watched = unsafe { &*WATCHED.data_ptr() };
+    let watched = unsafe { &*WATCHED.content.get() };
     if let Some(nothing) = &watched.nothing {
         for descriptor in &watched.descriptors {
             // SAFETY: plain numbers of open descriptors. If it fails, the child keeps the parent's file open.
@@ -100,8 +135,7 @@ extern "C" fn in_child() {
         }
     }
     FORKS.fetch_add(1, Ordering::Relaxed);
-    // SAFETY: as above; nothing refers to what it guards any more.
-    unsafe { WATCHED.force_unlock() };
+    WATCHED.unlock();
 }
 
 /// Makes `descriptor` mean what `by` means. It stays closed to programs that are run.
