@@ -196,3 +196,28 @@ fn a_child_does_not_keep_what_a_parent_that_was_killed_has_pinned() {
     assert_eq!(said, *b"r");
     drop(end.take());
 }
+
+#[test]
+fn a_child_can_open_databases_whatever_threads_of_its_parent_were_doing() {
+    let ended = std::sync::atomic::AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| {
+                while !ended.load(std::sync::atomic::Ordering::Relaxed) {
+                    drop(Database::temporary().unwrap());
+                }
+            });
+        }
+        let children = (0..40).map(|_| {
+            fork(|| {
+                // SAFETY: a number. It ends the child if that waits for somebody who is not there.
+                unsafe { libc::alarm(30) };
+                put(&Database::temporary().unwrap(), Durability::Immediate);
+                true
+            })
+        });
+        let failed = children.map(end_of).find(|status| *status != 0);
+        ended.store(true, std::sync::atomic::Ordering::Relaxed);
+        assert_eq!(failed, None);
+    });
+}
