@@ -77,7 +77,6 @@ pub(super) fn wait(_: &AtomicU64, _: u32, limit: Duration) {
 pub(super) fn wake(_: &AtomicU64) {}
 
 /// Who this process acts as.
-#[cfg(target_os = "linux")]
 pub(super) fn user() -> u32 {
     // SAFETY: takes nothing, and cannot fail.
     unsafe { libc::geteuid() }
