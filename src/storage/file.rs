@@ -238,7 +238,7 @@ pub(super) fn write_all(
     let too_far = || io::Error::from_raw_os_error(libc::EFBIG);
     let end = offset.checked_add(len).ok_or_else(too_far)?;
     // The kernel would say the same, but with a signal (SIGXFSZ) that ends the process.
-    if end > sys::file_size_limit() {
+    if !sys::may_write_to(end) {
         return Err(too_far());
     }
     let mut rest = Rest { bufs, begun: 0 };
