@@ -17,6 +17,9 @@ use crate::page::{Extent, PageId, RECORD_PAGES_MAX, TxnId, index, record_sum, ru
 /// Pages that are always kept for transactions that free as much as they take; of a large file a 64th.
 const RESERVE_MIN: u64 = 64;
 
+/// A commit that is synced sends so many pages to the disk at a time while it writes the next.
+const WRITEBACK_PAGES: u64 = 256;
+
 /// A write transaction as its tables see it. Dropped without [`commit`](super::commit), it is aborted.
 pub(crate) struct Txn {
     pub(super) pager: Arc<Pager>,
@@ -352,8 +355,9 @@ impl Txn {
         }
     }
 
-    /// Writes sealed pages to their places.
-    pub(super) fn write(&mut self, sealed: &mut Sealed) -> Result<()> {
+    /// Writes sealed pages to their places. If they are synced next, the disk begins while the last are
+    /// written.
+    pub(super) fn write(&mut self, sealed: &mut Sealed, sync_follows: bool) -> Result<()> {
         let page_size = self.page_size() as u64;
         sealed.pages.sort_unstable_by_key(|(id, _)| *id);
         let pages: u64 = sealed.pages.iter().map(|(_, bytes)| bytes.len() as u64 / page_size).sum();
@@ -361,7 +365,7 @@ impl Txn {
         if self.written_pages > RECORD_PAGES_MAX || self.pager.config.two_phase {
             self.sums = None;
         }
-        let mut from = 0;
+        let (mut from, mut begun, mut waiting) = (0, 0, 0);
         while from < sealed.pages.len() {
             let start = sealed.pages[from].0;
             let mut end = start;
@@ -374,6 +378,12 @@ impl Txn {
             self.written(|pager| pager.base.storage.write_at(&bufs, start * page_size))?;
             self.written_runs += 1;
             from += bufs.len();
+            waiting += end - start;
+            if sync_follows && waiting >= WRITEBACK_PAGES {
+                let storage = &self.pager.base.storage;
+                storage.start_writeback(begun * page_size, (end - begun) * page_size);
+                (begun, waiting) = (end, 0);
+            }
         }
         self.pager.view.read().trust(&sealed.levels, self.id);
         let seed = self.pager.base.seed;
@@ -390,7 +400,7 @@ impl Txn {
     /// record.
     pub(super) fn spill(&mut self, sealed: &mut Sealed) -> Result<(Arc<View>, u64)> {
         self.sums = None;
-        self.write(sealed)?;
+        self.write(sealed, false)?;
         Ok((self.pager.view(self.end)?, self.end))
     }
 
