@@ -161,7 +161,7 @@ impl Txn {
         rest -= self.take_free(rest, false, &mut runs);
         if rest > 0 && self.placement == Placement::LongRuns && self.may_grow(rest) {
             // A disk that is full may still have fragments.
-            match self.grow(rest) {
+            match self.grow(rest, false) {
                 Ok(start) => {
                     runs.push((start, rest));
                     rest = 0;
@@ -172,7 +172,7 @@ impl Txn {
         }
         rest -= self.take_free(rest, true, &mut runs);
         while rest > 0 {
-            match self.grow(rest) {
+            match self.grow(rest, false) {
                 Ok(start) => {
                     runs.push((start, rest));
                     rest = 0;
@@ -181,7 +181,7 @@ impl Txn {
                 Err(error) => return Err(error),
             }
         }
-        self.keep_reserve(want)?;
+        self.keep_reserve(want, false)?;
         runs.sort_unstable();
         Ok(Ids { runs: runs.into() })
     }
@@ -213,13 +213,13 @@ impl Txn {
                 self.taken.push((start, want));
                 break start;
             }
-            match self.grow(want) {
+            match self.grow(want, true) {
                 Ok(start) => break start,
                 Err(error) if self.settles(&error)? => {}
                 Err(error) => return Err(error),
             }
         };
-        self.keep_reserve(want)?;
+        self.keep_reserve(want, true)?;
         Ok(start)
     }
 
@@ -247,21 +247,21 @@ impl Txn {
             || self.writer.grown(end, self.page_size()) <= self.pager.config.most_pages(live)
     }
 
-    /// Adds pages at the end of the file, with blocks behind them, or to be written at once.
-    fn grow(&mut self, pages: u64) -> Result<u64> {
+    /// Adds pages at the end of the file, with blocks behind them, or to be written `at_once`.
+    fn grow(&mut self, pages: u64, at_once: bool) -> Result<u64> {
         let start = self.end;
         if start + pages >= 1 << 48 {
             return Err(Error::Full { what: "a file has 2^48 pages at most" });
         }
-        if start + pages > self.writer.file_pages {
-            self.grow_file(start + pages)?;
+        if !self.writer.has_room(start + pages) {
+            self.grow_file(start + pages, at_once)?;
         }
         self.end += pages;
         Ok(start)
     }
 
     /// Makes the file at least `pages` long, if no reader is the reason.
-    fn grow_file(&mut self, pages: u64) -> Result<()> {
+    fn grow_file(&mut self, pages: u64, at_once: bool) -> Result<()> {
         if let Some(limit) = self.pager.config.refuse_pinned
             && self.pinned_beyond(limit).is_some()
         {
@@ -273,7 +273,7 @@ impl Txn {
                 return Err(Error::PinLimit { txn: txn.0, pinned, limit });
             }
         }
-        self.writer.ensure_file(&self.pager, pages)
+        self.writer.ensure_file(&self.pager, self.end, pages, at_once)
     }
 
     /// The root before the durable one that pins most, if that is more than `limit` bytes.
@@ -284,7 +284,7 @@ impl Txn {
 
     /// Keeps some space for transactions that free what they take, so that a full disk can be emptied: to
     /// remove an entry, a page is written anew for each that is freed.
-    fn keep_reserve(&mut self, taken: u64) -> Result<()> {
+    fn keep_reserve(&mut self, taken: u64, at_once: bool) -> Result<()> {
         let reserve = (self.end / 64).max(RESERVE_MIN);
         let mut free = self.free_pages();
         loop {
@@ -295,7 +295,7 @@ impl Txn {
             // A whole step if there is room for it, and no more than is missing if there is not.
             let missing = (reserve - room).min(self.writer.growth_step(self.page_size()));
             let wanted = self.writer.file_pages + missing;
-            match self.grow_file(wanted) {
+            match self.grow_file(wanted, at_once) {
                 Ok(()) => {}
                 Err(error) if error.is_out_of_space() && self.frees >= taken => return Ok(()),
                 Err(error) if self.settles(&error)? => free = self.free_pages(),

@@ -175,7 +175,8 @@ pub(super) fn link_to_free_name(from: &Path, to: &Path) -> io::Result<()> {
     Ok(())
 }
 
-fn cannot(error: &io::Error) -> bool {
+/// Whether the system, or the file system, has no such call.
+pub(super) fn cannot(error: &io::Error) -> bool {
     error.kind() == ErrorKind::Unsupported
         || matches!(error.raw_os_error(), Some(libc::EINVAL | libc::ENOSYS | libc::EOPNOTSUPP))
 }
