@@ -87,8 +87,8 @@ impl Writer {
         pages <= self.fresh_from
     }
 
-    /// Makes the file at least `pages` long, with blocks behind all of it, and written ones unless whoever asks
-    /// writes them `at_once`, or wants more than a step. Nobody needs the pages from `end` on.
+    /// Makes the file at least `pages` long, with blocks behind all of it. They are written, unless whoever
+    /// asks writes them `at_once` or wants more than a step. Nobody needs the pages from `end` on.
     pub(super) fn ensure_file(&mut self, pager: &Pager, end: u64, pages: u64, at_once: bool) -> Result<()> {
         let step = self.growth_step(pager.base.page_size);
         let grown = match at_once || pages > self.file_pages + step {

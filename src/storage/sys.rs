@@ -93,8 +93,8 @@ pub(super) fn file_size_limit() -> u64 {
     if result == 0 { limit.rlim_cur } else { u64::MAX }
 }
 
-/// Whether this process may write to a file up to `end` ([`file_size_limit`]). What was allowed is for so long
-/// as [`LIMIT_MS`] not asked again: a commit writes several times, and the limit changes once in a lifetime.
+/// Whether this process may write to a file up to `end` ([`file_size_limit`]). What was allowed is not asked
+/// again for [`LIMIT_MS`]: a commit writes several times, and the limit hardly ever changes.
 pub(super) fn may_write_to(end: u64) -> bool {
     // Of all files: the limit is one of the process. Relaxed: one asks more often than it would have to.
     static ALLOWED: AtomicU64 = AtomicU64::new(0);
