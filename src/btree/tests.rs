@@ -12,7 +12,7 @@ use proptest::prelude::*;
 use super::verify::{Census, Depth, verify};
 use super::*;
 use crate::page::{
-    Child, Expected, OverflowRef, PageId, PageMut, Seed, TxnId, check, finalize, index, key_len_max,
+    Child, Expected, OverflowRef, Page, PageId, PageMut, Seed, TxnId, check, finalize, index, key_len_max,
     run_pages,
 };
 use crate::pager::PagesMut;

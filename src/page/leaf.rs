@@ -1,6 +1,6 @@
 //! What stands in a leaf cell beside its key: a value, or a reference to an overflow run.
 
-use super::slotted::{EXTENDED_TAIL, LEAF_KEY_AT, Page};
+use super::slotted::{EXTENDED_TAIL, LEAF_KEY_AT, Page, Slot};
 use super::{PAGE_ID_MASK, PageId, TxnId, get_u16, get_u32, get_u64, to_u16};
 
 /// The kind of an extended cell that refers to an overflow run. On disk: never renumber.
@@ -68,8 +68,12 @@ impl<'a> Page<'a> {
     /// The suffix and the value of entry `i` of a leaf, whose slot is decoded once.
     #[inline]
     pub(crate) fn leaf_entry(self, i: usize) -> (&'a [u8], LeafValue<'a>) {
-        let slot = self.slot(i);
-        let cell = self.bytes().get(usize::from(slot.offset)..).unwrap_or(&[]);
+        self.entry_of(self.slot(i))
+    }
+
+    #[inline]
+    pub(super) fn entry_of(self, slot: Slot) -> (&'a [u8], LeafValue<'a>) {
+        let cell = self.cell_bytes(slot);
         let end = LEAF_KEY_AT + slot.key_len();
         let Some((key, tail)) = cell.split_at_checked(end) else { return (&[], LeafValue::Inline(&[])) };
         let value = if slot.is_extended() {

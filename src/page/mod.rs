@@ -14,6 +14,7 @@ mod free_log;
 mod leaf;
 mod meta;
 mod root;
+mod search;
 mod slotted;
 mod table_record;
 #[cfg(test)]
@@ -124,14 +125,17 @@ fn to_u16(n: usize) -> u16 {
 }
 
 /// Little-endian reads that answer zero outside the bytes, so that no caller needs to check first.
+#[inline]
 fn get_u16(bytes: &[u8], at: usize) -> u16 {
     bytes.get(at..).and_then(<[u8]>::first_chunk).map_or(0, |b| u16::from_le_bytes(*b))
 }
 
+#[inline]
 fn get_u32(bytes: &[u8], at: usize) -> u32 {
     bytes.get(at..).and_then(<[u8]>::first_chunk).map_or(0, |b| u32::from_le_bytes(*b))
 }
 
+#[inline]
 fn get_u64(bytes: &[u8], at: usize) -> u64 {
     bytes.get(at..).and_then(<[u8]>::first_chunk).map_or(0, |b| u64::from_le_bytes(*b))
 }
