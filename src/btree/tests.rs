@@ -107,6 +107,11 @@ impl PagesMut for Double {
         (self.heap[index].as_mut().unwrap(), &mut self.scratch)
     }
 
+    fn pair_mut(&mut self, a: usize, b: usize) -> (&mut [u8], &mut [u8], &mut Vec<u8>) {
+        let [a, b] = self.heap.get_disjoint_mut([a, b]).unwrap();
+        (a.as_mut().unwrap(), b.as_mut().unwrap(), &mut self.scratch)
+    }
+
     fn buffer(&mut self) -> Box<[u8]> {
         vec![0xEE; self.page_size].into()
     }

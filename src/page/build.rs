@@ -26,7 +26,7 @@ fn prefix_of(level: u8, cells: &[Cell<'_>]) -> usize {
 }
 
 /// A common prefix, or none where the padding behind it takes more than it saves.
-fn worth(shared: usize, keyed_count: usize) -> usize {
+pub(super) fn worth(shared: usize, keyed_count: usize) -> usize {
     if shared * keyed_count > slots_at(shared) - slots_at(0) { shared } else { 0 }
 }
 
@@ -39,7 +39,8 @@ pub(crate) fn shared_len(a: &Cell<'_>, b: &Cell<'_>) -> usize {
     shared_bytes(&bytes(a), &bytes(b))
 }
 
-fn shared_bytes(a: &[u8], b: &[u8]) -> usize {
+/// How many bytes two strings share at their beginning.
+pub(crate) fn shared_bytes(a: &[u8], b: &[u8]) -> usize {
     a.iter().zip(b).take_while(|(a, b)| a == b).count()
 }
 
@@ -86,7 +87,7 @@ pub(crate) fn build(out: &mut [u8], level: u8, cells: &[Cell<'_>]) {
     debug_assert_eq!(at, out.len());
 }
 
-fn write_header(out: &mut [u8], level: u8, count: usize, prefix_len: usize) {
+pub(super) fn write_header(out: &mut [u8], level: u8, count: usize, prefix_len: usize) {
     out[..super::HEADER_LEN].fill(0);
     out[4] = if level == 0 { KIND_LEAF } else { KIND_BRANCH };
     out[5] = level;

@@ -136,7 +136,7 @@ impl<'a> Page<'a> {
         (self.cells_at() + self.dead()).saturating_sub(self.slots_end())
     }
 
-    fn key_at(self) -> usize {
+    pub(super) fn key_at(self) -> usize {
         if self.is_leaf() { LEAF_KEY_AT } else { BRANCH_KEY_AT }
     }
 
@@ -279,6 +279,11 @@ impl Slot {
 
     pub(super) fn key_len(self) -> usize {
         usize::from(self.key & !EXTENDED)
+    }
+
+    /// The last field for a suffix of another length.
+    pub(super) fn with_key_len(self, len: usize) -> u16 {
+        super::to_u16(len) | self.key & EXTENDED
     }
 
     pub(super) fn is_extended(self) -> bool {

@@ -41,6 +41,9 @@ pub(crate) trait PagesMut: Pages + Sized {
     /// A heap page to change, and a buffer to do it with.
     fn bytes_mut(&mut self, index: usize) -> (&mut [u8], &mut Vec<u8>);
 
+    /// Two different heap pages to change, and a buffer to do it with.
+    fn pair_mut(&mut self, a: usize, b: usize) -> (&mut [u8], &mut [u8], &mut Vec<u8>);
+
     /// A page buffer of the right length; its content is whatever it is.
     fn buffer(&mut self) -> Box<[u8]>;
 

@@ -299,6 +299,12 @@ impl PagesMut for WriteSet {
         (bytes.expect("indexes come from this write set"), &mut self.scratch)
     }
 
+    fn pair_mut(&mut self, a: usize, b: usize) -> (&mut [u8], &mut [u8], &mut Vec<u8>) {
+        let pair = self.pages.get_disjoint_mut([a, b]).map(|pair| pair.map(Option::as_deref_mut));
+        let Ok([Some(a), Some(b)]) = pair else { panic!("indexes come from this write set") };
+        (a, b, &mut self.scratch)
+    }
+
     fn buffer(&mut self) -> Box<[u8]> {
         self.spare.pop().unwrap_or_else(|| vec![0; self.page_size()].into())
     }
