@@ -49,6 +49,12 @@ impl View {
         self.mapping.capacity() / self.base.page_size as u64
     }
 
+    /// This process has just written these pages, born at `birth`: what it would find when it checked them is
+    /// what it has put there.
+    pub(super) fn trust(&self, pages: &[(PageId, u8)], birth: TxnId) {
+        pages.iter().for_each(|(id, level)| self.checked.set(*id, birth, Role::Tree(*level)));
+    }
+
     /// The bytes of `pages` pages from `id` on.
     ///
     /// # Safety

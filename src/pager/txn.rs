@@ -375,6 +375,7 @@ impl Txn {
             self.written_runs += 1;
             from += bufs.len();
         }
+        self.pager.view.read().trust(&sealed.levels, self.id);
         let seed = self.pager.base.seed;
         if let Some(sums) = &mut self.sums {
             for (id, bytes) in &sealed.pages {

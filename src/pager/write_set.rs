@@ -17,8 +17,8 @@ use super::txn::{Ids, Txn};
 use super::{Pages, PagesMut};
 use crate::error::{Error, Result};
 use crate::page::{
-    self, Child, DIRTY, Extent, HAS_OVERFLOW, LeafValue, OverflowRef, PAGE_ID_MASK, Page, PageMut, TreeRoot,
-    TxnId, index, run_pages,
+    self, Child, DIRTY, Extent, HAS_OVERFLOW, LeafValue, OverflowRef, PAGE_ID_MASK, Page, PageId, PageMut,
+    TreeRoot, TxnId, index, run_pages,
 };
 
 /// A value of so many bytes gets its place in the file when it is inserted, and is written there from the
@@ -55,6 +55,8 @@ pub(crate) struct WriteSet {
 pub(super) struct Sealed {
     /// First page and bytes, whole pages.
     pub(super) pages: Vec<(u64, Box<[u8]>)>,
+    /// Which of them are pages of a tree, and at which level.
+    pub(super) levels: Vec<(PageId, u8)>,
 }
 
 impl WriteSet {
@@ -137,6 +139,7 @@ impl WriteSet {
         let id = ids.next_page(txn)?;
         let seed = self.snapshot.view.base.seed;
         page::finalize(&mut bytes, id, self.id, seed, &mut self.scratch);
+        sealed.levels.push((id, Page::new(&bytes).level()));
         sealed.pages.push((id.0, bytes));
         Ok(Child { word: id.0 | child.word & HAS_OVERFLOW, birth: self.id, count: child.count })
     }
