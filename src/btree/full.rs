@@ -283,10 +283,7 @@ fn carry_out<P: PagesMut>(
     let other = match plan.other {
         Other::Left => path::dirty_child(pages, parent, slot - 1)?,
         Other::Right => path::dirty_child(pages, parent, slot + 1)?,
-        Other::New | Other::NewFirst => {
-            let buffer = pages.buffer();
-            pages.adopt(buffer)
-        }
+        Other::New | Other::NewFirst => pages.new_page(),
     };
     move_cells(pages, (index, other), (at, cell), plan);
     let kept = heap_child(index, plan.kept.len() as u64, plan.flags);
