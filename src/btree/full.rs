@@ -139,12 +139,33 @@ pub(super) fn insert<P: PagesMut>(
     cell: &Cell<'_>,
 ) -> Result<bool> {
     let Some(depth) = path.leaf().checked_sub(1) else { return Ok(false) };
+    let neighbours = Neighbours::find(pages, path.frame(depth))?;
+    // A copy in one go: the page is cold, and its cells are scattered over it.
+    let (bytes, scratch) = pages.bytes_mut(path.frame(depth + 1).page);
+    let mut copy = std::mem::take(scratch);
+    copy.clear();
+    copy.extend_from_slice(bytes);
+    let done = insert_in(pages, root, path, Page::new(&copy), (at, cell), &neighbours);
+    *pages.bytes_mut(path.frame(depth).page).1 = copy;
+    done
+}
+
+/// As [`insert`], with a copy of the leaf.
+fn insert_in<P: PagesMut>(
+    pages: &mut P,
+    root: &mut TreeRoot,
+    path: &Path,
+    page: Page<'_>,
+    (at, cell): (usize, &Cell<'_>),
+    neighbours: &Neighbours,
+) -> Result<bool> {
+    let depth = path.leaf() - 1;
     let Frame { page: parent, slot } = path.frame(depth);
-    let Some(plan) = plan(pages, path, at, cell)? else { return Ok(false) };
+    let Some(plan) = plan(pages, path, page, (at, cell), neighbours)? else { return Ok(false) };
     if !parent_has_room(Page::new(pages.bytes(parent)), slot, &plan) {
         return Ok(false);
     }
-    carry_out(pages, path, (at, cell), &plan)?;
+    carry_out(pages, path, page, (at, cell), &plan)?;
     let flags = if cell.extended { HAS_OVERFLOW } else { 0 };
     add_below(pages, root, path.above(depth), 1, flags);
     // A page that has become half empty may fit together with another neighbour.
@@ -156,8 +177,32 @@ pub(super) fn insert<P: PagesMut>(
     Ok(true)
 }
 
-fn plan<P: PagesMut>(pages: &P, path: &Path, at: usize, cell: &Cell<'_>) -> Result<Option<Plan>> {
-    let page = Page::new(pages.bytes(path.frame(path.leaf()).page));
+/// The leaves beside a full one.
+struct Neighbours {
+    left: Option<Child>,
+    right: Option<Child>,
+}
+
+impl Neighbours {
+    fn find<P: PagesMut>(pages: &P, frame: Frame) -> Result<Neighbours> {
+        let parent = Page::new(pages.bytes(frame.page));
+        let left = frame.slot.checked_sub(1).map(|slot| parent.child(slot));
+        let right = (frame.slot + 1 < parent.len()).then(|| parent.child(frame.slot + 1));
+        // Their headers come from memory while the full leaf is copied.
+        for child in [&left, &right].into_iter().flatten() {
+            std::hint::black_box(pages.page(child, 0)?.bytes().first());
+        }
+        Ok(Neighbours { left, right })
+    }
+}
+
+fn plan<P: PagesMut>(
+    pages: &P,
+    path: &Path,
+    page: Page<'_>,
+    (at, cell): (usize, &Cell<'_>),
+    neighbours: &Neighbours,
+) -> Result<Option<Plan>> {
     let least = packed_page_len(page) + cell.fixed.len() + cell.tail.len();
     if !cell.suffix.starts_with(page.prefix()) || least <= page.bytes().len() + ROUGH {
         // Under another prefix it may fit as it is.
@@ -171,10 +216,8 @@ fn plan<P: PagesMut>(pages: &P, path: &Path, at: usize, cell: &Cell<'_>) -> Resu
     if at == 0 && path.above(path.leaf()).iter().all(|frame| frame.slot == 0) {
         return Ok(plan_cut(&full, Other::NewFirst, 1));
     }
-    let Frame { page: parent, slot } = path.frame(path.leaf() - 1);
-    let parent = Page::new(pages.bytes(parent));
-    let left = slot.checked_sub(1).map(|slot| pages.page(&parent.child(slot), 0)).transpose()?;
-    let right = (slot + 1 < parent.len()).then(|| pages.page(&parent.child(slot + 1), 0)).transpose()?;
+    let page_of = |child: &Option<Child>| child.as_ref().map(|child| pages.page(child, 0)).transpose();
+    let (left, right) = (page_of(&neighbours.left)?, page_of(&neighbours.right)?);
     let room = |page: Option<Page<'_>>| page.map_or(0, Page::free_len);
     let (other, neighbour) = match room(left) > room(right) {
         true => (Other::Left, left),
@@ -275,6 +318,7 @@ fn parent_has_room(parent: Page<'_>, slot: usize, plan: &Plan) -> bool {
 fn carry_out<P: PagesMut>(
     pages: &mut P,
     path: &Path,
+    page: Page<'_>,
     (at, cell): (usize, &Cell<'_>),
     plan: &Plan,
 ) -> Result<()> {
@@ -285,7 +329,7 @@ fn carry_out<P: PagesMut>(
         Other::Right => path::dirty_child(pages, parent, slot + 1)?,
         Other::New | Other::NewFirst => pages.new_page(),
     };
-    move_cells(pages, (index, other), (at, cell), plan);
+    move_cells(pages, (index, other), page, (at, cell), plan);
     let kept = heap_child(index, plan.kept.len() as u64, plan.flags);
     let moved = heap_child(other, plan.moved.len() as u64, plan.moved_flags);
     let page = Page::new(pages.bytes(parent));
@@ -312,15 +356,16 @@ fn carry_out<P: PagesMut>(
     Ok(())
 }
 
-/// Moves cells from heap page `index` to heap page `other`, and inserts the new one.
+/// Moves cells from heap page `index`, which `page` is a copy of, to heap page `other`, and inserts the new
+/// one.
 fn move_cells<P: PagesMut>(
     pages: &mut P,
     (index, other): (usize, usize),
+    page: Page<'_>,
     (at, cell): (usize, &Cell<'_>),
     plan: &Plan,
 ) {
     let (own, other, scratch) = pages.pair_mut(index, other);
-    let page = Page::new(own);
     let len = page.len();
     let old = |i: usize| if i > at { i - 1 } else { i };
     let (kept, moved) = (old(plan.kept.start)..old(plan.kept.end), old(plan.moved.start)..old(plan.moved.end));
@@ -338,7 +383,7 @@ fn move_cells<P: PagesMut>(
         }
     }
     if kept != (0..len) {
-        PageMut::new(own).keep(kept, plan.prefix_len, scratch);
+        build_part(own, page, kept, plan.prefix_len);
     }
     if plan.moved.contains(&at) {
         PageMut::new(other).insert(base + at - plan.moved.start, cell, scratch);

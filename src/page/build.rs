@@ -111,13 +111,13 @@ pub(super) fn write_cell(out: &mut [u8], at: usize, cell: &Cell<'_>, skip: usize
         out[end..end + part.len()].copy_from_slice(part);
         end += part.len();
     }
-    let key = at + cell.fixed.len();
-    let key_len = a.len() + b.len();
-    let slot = Slot {
-        head: head(&out[key..key + key_len]),
-        offset: to_u16(at),
-        key: to_u16(key_len) | if cell.extended { EXTENDED } else { 0 },
+    // Not from what was just written: reading that back as one word waits until it has left the core.
+    let head = match (a, b) {
+        ([], key) | (key @ [_, _, _, _, ..], _) | (key, []) => head(key),
+        _ => head(&[a, b].concat()),
     };
+    let key = to_u16(a.len() + b.len()) | if cell.extended { EXTENDED } else { 0 };
+    let slot = Slot { head, offset: to_u16(at), key };
     (slot, end)
 }
 
