@@ -8,7 +8,7 @@
 //! group takes in a further neighbour rather than break it; where children of two branches become neighbours
 //! (a *seam*), they are merged first if they must be.
 
-use super::cuts::{Edge, merge_limit};
+use super::cuts::{Edge, is_settled, merge_limit};
 use super::group::{Group, ROUGH, edited};
 use super::path::{Frame, Path, add_below, heap_child};
 use crate::error::{Error, Result};
@@ -197,7 +197,7 @@ pub(super) fn settle<P: PagesMut>(pages: &mut P, parent: usize, slot: usize) -> 
     loop {
         let page = Page::new(pages.bytes(parent));
         let own = pages.page(&page.child(slot), page.level() - 1)?;
-        if packed_page_len(own) > limit + ROUGH {
+        if is_settled(own) {
             return Ok(changed);
         }
         // The neighbours' headers rule most merges out; their cells are not looked at then.
@@ -248,7 +248,7 @@ pub(super) fn settle_path<P: PagesMut>(pages: &mut P, root: &mut TreeRoot, path:
 }
 
 /// As [`settle_path`], from the page at `depth` up.
-fn settle_above<P: PagesMut>(pages: &mut P, root: &mut TreeRoot, path: &Path, depth: usize) -> Result<()> {
+pub(super) fn settle_above<P: PagesMut>(pages: &mut P, root: &mut TreeRoot, path: &Path, depth: usize) -> Result<()> {
     for frame in path.above(depth).iter().rev() {
         if !settle(pages, frame.page, frame.slot)? {
             break;

@@ -2,11 +2,17 @@
 
 use std::ops::Range;
 
-use crate::page::{Cell, cell_cost, packed_len_of, shared_len};
+use crate::page::{Cell, Page, cell_cost, packed_len_of, packed_page_len, shared_len};
 
 /// Two neighbours that together take no more than this are merged: 3/4 of a page.
 pub(crate) fn merge_limit(page_size: usize) -> usize {
     page_size / 4 * 3
+}
+
+/// Whether a page is more than half full. Its neighbours are not looked at then, however empty they are: that
+/// would be two cache misses for almost every removal.
+pub(super) fn is_settled(page: Page<'_>) -> bool {
+    packed_page_len(page) > page.bytes().len() / 2
 }
 
 /// How full pages are after a group is laid out: the rest is room for what comes next.

@@ -19,6 +19,7 @@ mod compact;
 mod cursor;
 mod cuts;
 mod diff;
+mod full;
 mod group;
 mod insert;
 mod path;

@@ -107,14 +107,19 @@ impl PagesMut for Double {
         (self.heap[index].as_mut().unwrap(), &mut self.scratch)
     }
 
+    fn pair_mut(&mut self, a: usize, b: usize) -> (&mut [u8], &mut [u8], &mut Vec<u8>) {
+        let [a, b] = self.heap.get_disjoint_mut([a, b]).unwrap();
+        (a.as_mut().unwrap(), b.as_mut().unwrap(), &mut self.scratch)
+    }
+
     fn buffer(&mut self) -> Box<[u8]> {
         vec![0xEE; self.page_size].into()
     }
 
     fn recycle(&mut self, _: Box<[u8]>) {}
 
-    fn adopt(&mut self, buffer: Box<[u8]>) -> usize {
-        self.heap.push(Some(buffer));
+    fn new_page(&mut self) -> usize {
+        self.heap.push(Some(vec![0xEE; self.page_size].into()));
         self.heap.len() - 1
     }
 

@@ -1,6 +1,6 @@
 //! The whole of one tree, page by page: what the whole-file check and the statistics are made of.
 
-use super::cuts::merge_limit;
+use super::cuts::{is_settled, merge_limit};
 use crate::error::{Error, Result};
 use crate::page::{
     Child, LeafValue, OverflowRef, Page, TreeRoot, check_unused, index, merged_len, run_pages,
@@ -191,12 +191,15 @@ impl<'w> Walk<'w> {
         }
     }
 
-    /// No two neighbours fit together into 3/4 of a page.
+    /// No two neighbours fit together into 3/4 of a page, unless one of them is more than half full.
     fn neighbours(&mut self, parent: Page<'_>) {
         let level = parent.level().saturating_sub(1);
         for i in 1..parent.len() {
             let (left, right) = (parent.child(i - 1), parent.child(i));
             let (Ok(a), Ok(b)) = (self.page(&left, level), self.page(&right, level)) else { continue };
+            if is_settled(a) || is_settled(b) {
+                continue;
+            }
             let merged = merged_len(a, b, &parent.key(i));
             let limit = merge_limit(self.pages.page_size());
             if merged <= limit {

@@ -26,7 +26,7 @@ fn prefix_of(level: u8, cells: &[Cell<'_>]) -> usize {
 }
 
 /// A common prefix, or none where the padding behind it takes more than it saves.
-fn worth(shared: usize, keyed_count: usize) -> usize {
+pub(super) fn worth(shared: usize, keyed_count: usize) -> usize {
     if shared * keyed_count > slots_at(shared) - slots_at(0) { shared } else { 0 }
 }
 
@@ -39,7 +39,8 @@ pub(crate) fn shared_len(a: &Cell<'_>, b: &Cell<'_>) -> usize {
     shared_bytes(&bytes(a), &bytes(b))
 }
 
-fn shared_bytes(a: &[u8], b: &[u8]) -> usize {
+/// How many bytes two strings share at their beginning.
+pub(crate) fn shared_bytes(a: &[u8], b: &[u8]) -> usize {
     a.iter().zip(b).take_while(|(a, b)| a == b).count()
 }
 
@@ -86,7 +87,7 @@ pub(crate) fn build(out: &mut [u8], level: u8, cells: &[Cell<'_>]) {
     debug_assert_eq!(at, out.len());
 }
 
-fn write_header(out: &mut [u8], level: u8, count: usize, prefix_len: usize) {
+pub(super) fn write_header(out: &mut [u8], level: u8, count: usize, prefix_len: usize) {
     out[..super::HEADER_LEN].fill(0);
     out[4] = if level == 0 { KIND_LEAF } else { KIND_BRANCH };
     out[5] = level;
@@ -110,13 +111,13 @@ pub(super) fn write_cell(out: &mut [u8], at: usize, cell: &Cell<'_>, skip: usize
         out[end..end + part.len()].copy_from_slice(part);
         end += part.len();
     }
-    let key = at + cell.fixed.len();
-    let key_len = a.len() + b.len();
-    let slot = Slot {
-        head: head(&out[key..key + key_len]),
-        offset: to_u16(at),
-        key: to_u16(key_len) | if cell.extended { EXTENDED } else { 0 },
+    // Not from what was just written: reading that back as one word waits until it has left the core.
+    let head = match (a, b) {
+        ([], key) | (key @ [_, _, _, _, ..], _) | (key, []) => head(key),
+        _ => head(&[a, b].concat()),
     };
+    let key = to_u16(a.len() + b.len()) | if cell.extended { EXTENDED } else { 0 };
+    let slot = Slot { head, offset: to_u16(at), key };
     (slot, end)
 }
 

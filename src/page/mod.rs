@@ -15,6 +15,7 @@ mod leaf;
 mod meta;
 mod root;
 mod search;
+mod shift;
 mod slotted;
 mod table_record;
 #[cfg(test)]
@@ -23,7 +24,7 @@ mod tests;
 pub(crate) use branch::{Child, DIRTY, HAS_OVERFLOW};
 pub(crate) use build::{
     build, cell_cost, merged_len, merged_len_at_least, packed_len, packed_len_of, packed_page_len,
-    separator_len, shared_len,
+    separator_len, shared_bytes, shared_len,
 };
 pub(crate) use check::{Expected, check, check_unused};
 pub(crate) use checksum::{Seed, record_sum, run_sum};
@@ -33,6 +34,7 @@ pub(crate) use free_log::{Extent, FreeLogPage, LogLink, free_log_capacity};
 pub(crate) use leaf::{LeafValue, OverflowRef, inline_fixed};
 pub(crate) use meta::{HEAD_LEN, HeadRecord, META_LEN, Meta};
 pub(crate) use root::{FreeRoot, ROOT_WORDS, Root, TreeRoot};
+pub(crate) use shift::{build_part, len_under, prefix_between};
 pub(crate) use slotted::{Cell, Page};
 pub(crate) use table_record::{TABLE_ROOT_AT, TableRecord};
 

@@ -262,6 +262,11 @@ impl Slot {
         usize::from(self.key & !EXTENDED)
     }
 
+    /// The last field for a suffix of another length.
+    pub(super) fn with_key_len(self, len: usize) -> u16 {
+        super::to_u16(len) | self.key & EXTENDED
+    }
+
     #[inline]
     pub(super) fn is_extended(self) -> bool {
         self.key & EXTENDED != 0
