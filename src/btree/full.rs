@@ -190,7 +190,7 @@ impl Neighbours {
         let right = (frame.slot + 1 < parent.len()).then(|| parent.child(frame.slot + 1));
         // Their headers come from memory while the full leaf is copied.
         for child in [&left, &right].into_iter().flatten() {
-            std::hint::black_box(pages.page(child, 0)?.bytes().first());
+            std::hint::black_box(pages.page(child, 0)?.bytes().first().copied());
         }
         Ok(Neighbours { left, right })
     }

@@ -103,6 +103,7 @@ fn write_prefix(out: &mut [u8], cell: &Cell<'_>, prefix_len: usize) {
 }
 
 /// Writes one cell at `at` without the first `skip` bytes of its key; its slot, and where the cell ends.
+#[inline]
 pub(super) fn write_cell(out: &mut [u8], at: usize, cell: &Cell<'_>, skip: usize) -> (Slot, usize) {
     let (a, b) = cell.key_from(skip);
     debug_assert!(cell.fixed.len() == LEAF_KEY_AT || cell.fixed.len() == BRANCH_KEY_AT);

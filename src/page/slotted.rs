@@ -251,10 +251,10 @@ impl Slot {
         }
     }
 
+    /// One word, so that it is one store.
+    #[inline]
     pub(super) fn encode(self) -> [u8; SLOT_LEN] {
-        let ([h0, h1, h2, h3], [o0, o1], [k0, k1]) =
-            (self.head.to_le_bytes(), self.offset.to_le_bytes(), self.key.to_le_bytes());
-        [h0, h1, h2, h3, o0, o1, k0, k1]
+        (u64::from(self.head) | u64::from(self.offset) << 32 | u64::from(self.key) << 48).to_le_bytes()
     }
 
     #[inline]
