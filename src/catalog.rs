@@ -23,11 +23,11 @@ pub(crate) fn list<P: Pages>(pages: &P, root: &TreeRoot) -> Result<Vec<(String, 
     let mut range = Range::new(pages, root, &EVERYTHING);
     let mut tables = Vec::new();
     while let Some(entry) = range.next_entry() {
-        let (name, bytes) = entry?;
+        let entry = entry?;
         let page = root.child.page();
-        let name = String::from_utf8(name.into_owned())
+        let name = String::from_utf8(entry.key().into_owned())
             .map_err(|_| Error::corrupted(page.0, "name of a table", "UTF-8", "other bytes"))?;
-        tables.push((name, TableRecord::decode(bytes, page)?.text(page)?.to_owned()));
+        tables.push((name, TableRecord::decode(entry.value, page)?.text(page)?.to_owned()));
     }
     Ok(tables)
 }

@@ -248,7 +248,12 @@ pub(super) fn settle_path<P: PagesMut>(pages: &mut P, root: &mut TreeRoot, path:
 }
 
 /// As [`settle_path`], from the page at `depth` up.
-pub(super) fn settle_above<P: PagesMut>(pages: &mut P, root: &mut TreeRoot, path: &Path, depth: usize) -> Result<()> {
+pub(super) fn settle_above<P: PagesMut>(
+    pages: &mut P,
+    root: &mut TreeRoot,
+    path: &Path,
+    depth: usize,
+) -> Result<()> {
     for frame in path.above(depth).iter().rev() {
         if !settle(pages, frame.page, frame.slot)? {
             break;

@@ -23,6 +23,7 @@ mod full;
 mod group;
 mod insert;
 mod path;
+mod range;
 mod rank;
 mod remove;
 #[cfg(test)]
@@ -30,9 +31,10 @@ mod tests;
 mod verify;
 
 pub(crate) use compact::{relocate, repack};
-pub(crate) use cursor::{Bounds, Range, first, last, nth, split};
+pub(crate) use cursor::{Bounds, Entry, first, last, nth, split};
 pub(crate) use diff::{Difference, Differences, Origin};
 pub(crate) use insert::{check_lengths, insert, overwrite};
+pub(crate) use range::Range;
 pub(crate) use rank::{count, rank};
 pub(crate) use remove::{clear, remove, remove_range};
 pub(crate) use verify::{Census, Depth, TreeCensus, verify};

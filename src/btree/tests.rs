@@ -164,14 +164,15 @@ fn check_tree(pages: &Double, root: &TreeRoot, model: &Model) {
     let all = (Bound::Unbounded, Bound::Unbounded);
     let mut range = Range::new(pages, root, &all);
     for (key, value) in model {
-        let (k, v) = range.next_entry().unwrap().unwrap();
+        let entry = range.next_entry().unwrap().unwrap();
+        let (k, v) = (entry.key(), entry.value);
         assert_eq!((&*k, v), (&key[..], &value[..]));
         assert_eq!(get(pages, root, key).unwrap(), Some(&value[..]));
     }
     assert!(range.next_entry().is_none());
     let mut range = Range::new(pages, root, &all);
     for (key, _) in model.iter().rev() {
-        assert_eq!(&*range.next_back_entry().unwrap().unwrap().0, &key[..]);
+        assert_eq!(&*range.next_back_entry().unwrap().unwrap().key(), &key[..]);
     }
     assert!(range.next_back_entry().is_none());
 }
@@ -283,7 +284,7 @@ fn ask(pages: &Double, root: &TreeRoot, model: &Model, a: &[u8], b: &[u8]) {
     let rank_a = model.keys().take_while(|key| key.as_slice() < a).count();
     assert_eq!(rank(pages, root, a).unwrap(), rank_a as u64);
     let at = |i: usize| model.iter().nth(i).map(|(k, v)| (k.clone(), v.clone()));
-    let got = nth(pages, root, rank_a as u64).unwrap().map(|(k, v)| (k.to_vec(), v.to_vec()));
+    let got = nth(pages, root, rank_a as u64).unwrap().map(|e| (e.key().into_owned(), e.value.to_vec()));
     assert_eq!(got, at(rank_a));
     let bounds = (Bound::Excluded(a), Bound::Included(b));
     let in_range = |key: &&Vec<u8>| key.as_slice() > a && key.as_slice() <= b;
@@ -295,7 +296,7 @@ fn ask(pages: &Double, root: &TreeRoot, model: &Model, a: &[u8], b: &[u8]) {
             0 => (range.next_back_entry(), expected.pop_back()),
             _ => (range.next_entry(), expected.pop_front()),
         };
-        assert_eq!(got.map(|entry| entry.unwrap().0.to_vec()).as_ref(), wanted);
+        assert_eq!(got.map(|entry| entry.unwrap().key().into_owned()).as_ref(), wanted);
         if wanted.is_none() {
             break;
         }

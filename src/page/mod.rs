@@ -31,7 +31,7 @@ pub(crate) use checksum::{Seed, record_sum, run_sum};
 pub(crate) use commit_record::{CommitRecord, RECORD_PAGES_MAX, RECORD_RUNS_MAX, RecordRun};
 pub(crate) use edit::{PageMut, finalize, init};
 pub(crate) use free_log::{Extent, FreeLogPage, LogLink, free_log_capacity};
-pub(crate) use leaf::{LeafValue, OverflowRef, inline_fixed};
+pub(crate) use leaf::{Leaf, LeafValue, OverflowRef, inline_fixed};
 pub(crate) use meta::{HEAD_LEN, HeadRecord, META_LEN, Meta};
 pub(crate) use root::{FreeRoot, ROOT_WORDS, Root, TreeRoot};
 pub(crate) use shift::{build_part, len_under, prefix_between};

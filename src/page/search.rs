@@ -10,7 +10,7 @@ use super::{Child, SLOT_LEN};
 use crate::prefetch::prefetch;
 
 /// Where a cell is asked for before it is compared: so much of it that key and value come at once.
-const CELL_AHEAD: usize = 192;
+pub(super) const CELL_AHEAD: usize = 192;
 
 /// As many heads as are compared one by one: that takes no longer than halving them further, and none waits
 /// for another.

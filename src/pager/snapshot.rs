@@ -20,6 +20,9 @@ use crate::storage::{Lock, Mapping, Storage};
 /// 150 when they are not.
 const CHECKED_VALUE_MAX: u32 = 1 << 20;
 
+/// What a search looks at first: the header, and the slots or the beginning of them.
+const SEARCHED_FIRST: usize = 256;
+
 /// What an open database is as long as anything of it is in use: the file, its lock, and who reads it.
 #[derive(Debug)]
 pub(crate) struct Base {
@@ -180,12 +183,18 @@ impl Pages for Snapshot {
     #[inline(always)]
     fn page(&self, child: &Child, level: u8) -> Result<Page<'_>> {
         let bytes = self.pages(child.page(), 1, child.birth)?;
-        // What a search looks at, or the beginning of it: header and slots.
-        prefetch::<256>(bytes);
+        prefetch::<SEARCHED_FIRST>(bytes);
         if !self.view.checked.is(child.page(), child.birth, Role::Tree(level)) {
             self.check_page(bytes, child, level)?;
         }
         Ok(Page::new(bytes))
+    }
+
+    #[inline]
+    fn ask_for(&self, child: &Child) {
+        if let Ok(bytes) = self.pages(child.page(), 1, child.birth) {
+            prefetch::<SEARCHED_FIRST>(bytes);
+        }
     }
 
     fn recheck(&self, child: &Child, level: u8) -> Result<Page<'_>> {

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::ops::Bound;
 
-use super::{RawBounds, RawChanges, RawEntry, RawRange};
+use super::{RawBounds, RawChanges, RawEntry, RawRange, whole};
 use crate::btree::{self, Differences, Origin};
 use crate::error::Result;
 use crate::page::{TableRecord, TreeRoot};
@@ -119,7 +119,7 @@ impl<'tx> RawTable<'tx> {
     /// # Errors
     /// [`Error::Corrupted`](crate::Error::Corrupted).
     pub fn first(&self) -> Result<Option<RawEntry<'tx>>> {
-        btree::first(self.pages, &self.root)
+        Ok(btree::first(self.pages, &self.root)?.map(whole))
     }
 
     /// The entry with the greatest key. O(log n).
@@ -127,7 +127,7 @@ impl<'tx> RawTable<'tx> {
     /// # Errors
     /// [`Error::Corrupted`](crate::Error::Corrupted).
     pub fn last(&self) -> Result<Option<RawEntry<'tx>>> {
-        btree::last(self.pages, &self.root)
+        Ok(btree::last(self.pages, &self.root)?.map(whole))
     }
 
     /// Entry number `index` in the order of keys, from 0. O(log n).
@@ -135,7 +135,7 @@ impl<'tx> RawTable<'tx> {
     /// # Errors
     /// [`Error::Corrupted`](crate::Error::Corrupted).
     pub fn nth(&self, index: u64) -> Result<Option<RawEntry<'tx>>> {
-        btree::nth(self.pages, &self.root, index)
+        Ok(btree::nth(self.pages, &self.root, index)?.map(whole))
     }
 
     /// How many entries have a smaller key. O(log n).
