@@ -12,8 +12,8 @@ use super::group::ROUGH;
 use super::path::{self, Frame, Path, add_below, heap_child};
 use crate::error::Result;
 use crate::page::{
-    Cell, Child, HAS_OVERFLOW, Page, PageMut, TreeRoot, build_part, len_under, packed_page_len, prefix_between,
-    shared_bytes,
+    Cell, Child, HAS_OVERFLOW, Page, PageMut, TreeRoot, build_part, len_under, packed_page_len,
+    prefix_between, shared_bytes,
 };
 use crate::pager::PagesMut;
 
@@ -141,12 +141,10 @@ pub(super) fn insert<P: PagesMut>(
     let Some(depth) = path.leaf().checked_sub(1) else { return Ok(false) };
     let neighbours = Neighbours::find(pages, path.frame(depth))?;
     // A copy in one go: the page is cold, and its cells are scattered over it.
-    let (bytes, scratch) = pages.bytes_mut(path.frame(depth + 1).page);
-    let mut copy = std::mem::take(scratch);
-    copy.clear();
-    copy.extend_from_slice(bytes);
+    let mut copy = pages.buffer();
+    copy.copy_from_slice(pages.bytes(path.frame(depth + 1).page));
     let done = insert_in(pages, root, path, Page::new(&copy), (at, cell), &neighbours);
-    *pages.bytes_mut(path.frame(depth).page).1 = copy;
+    pages.recycle(copy);
     done
 }
 
@@ -368,7 +366,8 @@ fn move_cells<P: PagesMut>(
     let (own, other, scratch) = pages.pair_mut(index, other);
     let len = page.len();
     let old = |i: usize| if i > at { i - 1 } else { i };
-    let (kept, moved) = (old(plan.kept.start)..old(plan.kept.end), old(plan.moved.start)..old(plan.moved.end));
+    let (kept, moved) =
+        (old(plan.kept.start)..old(plan.kept.end), old(plan.moved.start)..old(plan.moved.end));
     let mut base = 0;
     match plan.other {
         Other::New | Other::NewFirst => build_part(other, page, moved, plan.other_prefix_len),

@@ -170,13 +170,7 @@ impl WriteSet {
     }
 
     /// Gives the values of a leaf that have no place in the file one.
-    fn seal_runs(
-        &mut self,
-        leaf: usize,
-        txn: &mut Txn,
-        ids: &mut Ids,
-        sealed: &mut Sealed,
-    ) -> Result<()> {
+    fn seal_runs(&mut self, leaf: usize, txn: &mut Txn, ids: &mut Ids, sealed: &mut Sealed) -> Result<()> {
         for i in 0..Page::new(self.bytes(leaf)).len() {
             let LeafValue::Overflow(run) = Page::new(self.bytes(leaf)).value(i) else { continue };
             if run.word & DIRTY == 0 {
