@@ -141,15 +141,10 @@ pub(super) fn insert<P: PagesMut>(
     let Some(depth) = path.leaf().checked_sub(1) else { return Ok(false) };
     let neighbours = Neighbours::find(pages, path.frame(depth))?;
     // A copy in one go: the page is cold, and its cells are scattered over it.
-    let (bytes, scratch) = pages.bytes_mut(path.frame(depth + 1).page);
-    let mut copy = std::mem::take(scratch);
-    copy.clear();
-    copy.extend_from_slice(bytes);
+    let mut copy = pages.buffer();
+    copy.copy_from_slice(pages.bytes(path.frame(depth + 1).page));
     let done = insert_in(pages, root, path, Page::new(&copy), (at, cell), &neighbours);
-    // The root is there, whatever has become of the other pages.
-    if let Some(index) = root.child.dirty() {
-        *pages.bytes_mut(index).1 = copy;
-    }
+    pages.recycle(copy);
     done
 }
 

@@ -174,14 +174,3 @@ pub(crate) fn merged_len(left: Page<'_>, right: Page<'_>, separator: &[u8]) -> u
     let pulled_down = if left.is_leaf() { 0 } else { separator.len() };
     packed_len_of(left.is_leaf(), prefix, keyed, cost + pulled_down)
 }
-
-/// What [`merged_len`] of a page and a neighbour cannot be less than: a common prefix of both is common to
-/// the first. Of the neighbour, only the header is looked at.
-pub(crate) fn merged_len_at_least(page: Page<'_>, neighbour: Page<'_>) -> usize {
-    let shared = match (first_keyed(page), last_keyed(page)) {
-        (Some(first), Some(last)) => shared_len(&first, &last),
-        _ => return 0,
-    };
-    let keyed = (page.len() + neighbour.len()).saturating_sub(usize::from(!page.is_leaf()));
-    (slots_at(0) + cost_of(page) + cost_of(neighbour)).saturating_sub(keyed * shared)
-}

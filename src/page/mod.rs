@@ -23,8 +23,8 @@ mod tests;
 
 pub(crate) use branch::{Child, DIRTY, HAS_OVERFLOW};
 pub(crate) use build::{
-    build, cell_cost, merged_len, merged_len_at_least, packed_len, packed_len_of, packed_page_len,
-    separator_len, shared_bytes, shared_len,
+    build, cell_cost, merged_len, packed_len, packed_len_of, packed_page_len, separator_len, shared_bytes,
+    shared_len,
 };
 pub(crate) use check::{Expected, check, check_unused};
 pub(crate) use checksum::{Seed, record_sum, run_sum};

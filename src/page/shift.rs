@@ -85,6 +85,11 @@ impl<'a> Page<'a> {
         SLOT_LEN + cell.fixed.len() + cell.suffix.len() - self.prefix_len() + cell.tail.len()
     }
 
+    /// Bytes of the page that are in use.
+    pub(crate) fn used_len(self) -> usize {
+        self.bytes().len() - self.free_len().min(self.bytes().len())
+    }
+
     /// Bytes that all cells take with their slots.
     pub(crate) fn total_cost(self) -> usize {
         self.bytes().len().saturating_sub(self.free_len() + self.slots_at())
