@@ -13,7 +13,7 @@ use super::free_log::{LogPlan, records, still_true};
 use super::head::{Head, Written};
 use super::space::{Placement, coalesce};
 use super::txn::{Ids, Txn};
-use super::write_set::{Sealed, WriteSet};
+use super::write_set::{Bytes, Sealed, WriteSet};
 use crate::error::Result;
 use crate::page::{Extent, PageId, Root, TreeRoot, TxnId, free_log_capacity};
 
@@ -146,7 +146,7 @@ impl<'t> Commit<'t> {
         all.extend(new);
         let (id, seed, page_size) = (txn.id(), txn.pager.base.seed, txn.pager.base.page_size);
         let pages = txn.writer.log.write(plan, all, &pages, id, seed, page_size);
-        sealed.pages.extend(pages);
+        sealed.pages.extend(pages.into_iter().map(|(id, bytes)| (id, Bytes::Own(bytes))));
         Ok(page_count)
     }
 }
