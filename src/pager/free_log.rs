@@ -22,7 +22,7 @@ pub(super) struct FreeLog {
     pages: VecDeque<LogLink>,
     /// What the newest page says.
     newest: Vec<Extent>,
-    /// How many old records may be looked at for what was added: two for each record, and for each that a
+    /// How many old records may be looked at for what was added: three for each record, and for each that a
     /// page has room for and never gets. What is said again does not count, so no commit does more than its
     /// share; and as less than half of a log that is too long is current, the log never outruns its cleaning.
     credit: usize,
@@ -116,7 +116,7 @@ impl FreeLog {
 
     /// A commit adds so many records that say something new.
     pub(super) fn earn(&mut self, records: usize) {
-        self.credit += 2 * records;
+        self.credit += 3 * records;
     }
 
     /// Follows `plan`: puts `records` into pages `ids`, which have room for them, and encodes them.

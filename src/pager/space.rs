@@ -112,14 +112,11 @@ impl Space {
     pub(super) fn take(&mut self, want: u64, placement: Placement, fragments: bool) -> Runs {
         let mut runs = Runs::new();
         let mut rest = want;
-        if placement == Placement::LongRuns
-            && let Some(start) = self.fit(want)
-        {
-            self.free.take(start, want);
-            return vec![(start, want)];
-        }
         while rest > 0 {
+            let fit = if placement == Placement::LongRuns { self.fit(rest) } else { None };
             let next = match placement {
+                // The last ones come from the shortest extent that has them, and long ones stay long.
+                _ if fit.is_some() => fit.map(|start| (start, GOOD_RUN.max(rest))),
                 Placement::LongRuns => self.free.longest(),
                 Placement::Lowest => self.free.lowest(),
             };

@@ -17,6 +17,9 @@ use crate::page::{Extent, PageId, RECORD_PAGES_MAX, TxnId, index, record_sum, ru
 /// Pages that are always kept for transactions that free as much as they take; of a large file a 64th.
 const RESERVE_MIN: u64 = 64;
 
+/// A commit of so many pages is small: it takes two or three places at most.
+const SMALL: u64 = 16;
+
 /// A commit that is synced sends so many pages to the disk at a time while it writes the next.
 const WRITEBACK_PAGES: u64 = 256;
 
@@ -159,6 +162,7 @@ impl Txn {
             rest -= len;
         }
         rest -= self.take_free(rest, false, &mut runs);
+        let is_small = want <= SMALL && self.placement == Placement::LongRuns;
         if rest > 0 && self.placement == Placement::LongRuns && self.may_grow(rest) {
             // A disk that is full may still have fragments.
             match self.grow(rest, false) {
@@ -182,7 +186,13 @@ impl Txn {
             }
         }
         self.keep_reserve(want, false)?;
-        runs.sort_unstable();
+        if is_small {
+            // The longest run is last: the root, the catalog and the log, which the next commit frees, lie
+            // there side by side, and leave a hole that the one after that can use for its own.
+            runs.sort_unstable_by_key(|(start, len)| (*len, *start));
+        } else {
+            runs.sort_unstable();
+        }
         Ok(Ids { runs: runs.into() })
     }
 
