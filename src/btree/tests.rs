@@ -232,7 +232,7 @@ fn run(page_size: usize, ops: Vec<Op>) {
         match op {
             Op::Insert(key, len) => {
                 let value = vec![(model.len() % 251).try_into().unwrap(); len];
-                let replaced = insert(&mut pages, &mut root, &key, &value).unwrap();
+                let replaced = insert(&mut pages, &mut root, &mut Finger::default(), &key, &value).unwrap();
                 assert_eq!(replaced, model.insert(key, value).is_some());
             }
             Op::Remove(i) => {
@@ -254,7 +254,7 @@ fn run(page_size: usize, ops: Vec<Op>) {
             Op::Ascending(from, count) => {
                 for i in 0..count {
                     let key = format!("k/{from}/{i:06}").into_bytes();
-                    insert(&mut pages, &mut root, &key, b"ascending").unwrap();
+                    insert(&mut pages, &mut root, &mut Finger::default(), &key, b"ascending").unwrap();
                     model.insert(key, b"ascending".to_vec());
                 }
             }
@@ -325,7 +325,7 @@ fn ordered(key: u64) -> [u8; 8] {
 fn filled(pages: &mut Double, keys: impl Iterator<Item = u64>) -> TreeRoot {
     let mut root = TreeRoot::default();
     for key in keys {
-        insert(pages, &mut root, &ordered(key), &[7; 100]).unwrap();
+        insert(pages, &mut root, &mut Finger::default(), &ordered(key), &[7; 100]).unwrap();
     }
     pages.freeze(&mut root);
     root
@@ -387,13 +387,15 @@ fn keys_of_every_length_up_to_the_limit_fit_and_longer_ones_are_refused() {
             let mut key = vec![i % 7; longest];
             key[index(u64::from(i) * 13)] = i;
             key[longest - 1] = i;
-            insert(&mut pages, &mut root, &key, &vec![i; usize::from(i) * 40]).unwrap();
+            insert(&mut pages, &mut root, &mut Finger::default(), &key, &vec![i; usize::from(i) * 40])
+                .unwrap();
         }
-        insert(&mut pages, &mut root, b"", b"the empty key").unwrap();
+        insert(&mut pages, &mut root, &mut Finger::default(), b"", b"the empty key").unwrap();
         pages.freeze(&mut root);
         check_rules(&pages, &root);
         assert_eq!(get(&pages, &root, b"").unwrap(), Some(&b"the empty key"[..]));
-        let error = insert(&mut pages, &mut root, &vec![0; longest + 1], b"").unwrap_err();
+        let error =
+            insert(&mut pages, &mut root, &mut Finger::default(), &vec![0; longest + 1], b"").unwrap_err();
         assert!(
             matches!(error, crate::Error::KeyTooLong { len, max } if len == longest + 1 && max == longest)
         );
