@@ -79,6 +79,7 @@ mod instance;
 mod options;
 mod page;
 mod pager;
+mod prefetch;
 mod range;
 mod raw;
 mod reader;

@@ -91,7 +91,7 @@ impl<'a> Cells<'a> {
     /// Bytes of a page of these cells.
     pub(super) fn packed_len(&self, range: Range<usize>) -> usize {
         let (shared, keyed, cost) = self.measure(range);
-        packed_len_of(shared, keyed, cost)
+        packed_len_of(self.level == 0, shared, keyed, cost)
     }
 
     /// Where to cut into pages: the ends of the pages, no two neighbours of which would be merged again.

@@ -12,7 +12,7 @@ use proptest::prelude::*;
 use super::verify::{Census, Depth, verify};
 use super::*;
 use crate::page::{
-    Child, Expected, OverflowRef, PageId, PageMut, Seed, TxnId, check, finalize, index, key_len_max,
+    Child, Expected, OverflowRef, Page, PageId, PageMut, Seed, TxnId, check, finalize, index, key_len_max,
     run_pages,
 };
 use crate::pager::PagesMut;
@@ -164,14 +164,15 @@ fn check_tree(pages: &Double, root: &TreeRoot, model: &Model) {
     let all = (Bound::Unbounded, Bound::Unbounded);
     let mut range = Range::new(pages, root, &all);
     for (key, value) in model {
-        let (k, v) = range.next_entry().unwrap().unwrap();
+        let entry = range.next_entry().unwrap().unwrap();
+        let (k, v) = (entry.key(), entry.value);
         assert_eq!((&*k, v), (&key[..], &value[..]));
         assert_eq!(get(pages, root, key).unwrap(), Some(&value[..]));
     }
     assert!(range.next_entry().is_none());
     let mut range = Range::new(pages, root, &all);
     for (key, _) in model.iter().rev() {
-        assert_eq!(&*range.next_back_entry().unwrap().unwrap().0, &key[..]);
+        assert_eq!(&*range.next_back_entry().unwrap().unwrap().key(), &key[..]);
     }
     assert!(range.next_back_entry().is_none());
 }
@@ -191,6 +192,8 @@ fn run_count(pages: &Double) -> u64 {
 #[derive(Debug, Clone)]
 enum Op {
     Insert(Vec<u8>, usize),
+    /// Only if the key comes behind all others.
+    Append(Vec<u8>, usize),
     Remove(usize),
     RemoveRange(Bound<Vec<u8>>, Bound<Vec<u8>>),
     Ascending(u8, usize),
@@ -216,7 +219,8 @@ fn bound() -> impl Strategy<Value = Bound<Vec<u8>>> {
 fn op() -> impl Strategy<Value = Op> {
     let value_len = prop_oneof![5 => 0usize..300, 2 => 300usize..2100, 1 => 2100usize..9000];
     prop_oneof![
-        12 => (key(), value_len).prop_map(|(key, len)| Op::Insert(key, len)),
+        12 => (key(), value_len.clone()).prop_map(|(key, len)| Op::Insert(key, len)),
+        4 => (key(), value_len).prop_map(|(key, len)| Op::Append(key, len)),
         6 => (0usize..10_000).prop_map(Op::Remove),
         1 => (bound(), bound()).prop_map(|(from, to)| Op::RemoveRange(from, to)),
         1 => (any::<u8>(), 1usize..200).prop_map(|(from, count)| Op::Ascending(from, count)),
@@ -228,12 +232,25 @@ fn op() -> impl Strategy<Value = Op> {
 fn run(page_size: usize, ops: Vec<Op>) {
     let mut pages = Double::new(page_size);
     let (mut root, mut model) = (TreeRoot::default(), Model::new());
+    let mut finger = Finger::default();
     for op in ops {
+        if !matches!(op, Op::Insert(..) | Op::Append(..) | Op::Ascending(..) | Op::Ask(..)) {
+            finger.forget();
+        }
         match op {
             Op::Insert(key, len) => {
                 let value = vec![(model.len() % 251).try_into().unwrap(); len];
-                let replaced = insert(&mut pages, &mut root, &mut Finger::default(), &key, &value).unwrap();
+                let replaced = insert(&mut pages, &mut root, &mut finger, &key, &value).unwrap();
                 assert_eq!(replaced, model.insert(key, value).is_some());
+            }
+            Op::Append(key, len) => {
+                let is_behind = finger.is_behind(&pages, &root, &key).unwrap();
+                assert_eq!(is_behind, model.last_key_value().is_none_or(|(last, _)| *last < key));
+                if is_behind {
+                    let value = vec![(model.len() % 251).try_into().unwrap(); len];
+                    assert!(!insert(&mut pages, &mut root, &mut finger, &key, &value).unwrap());
+                    model.insert(key, value);
+                }
             }
             Op::Remove(i) => {
                 let key = model.keys().nth(i % model.len().max(1)).cloned().unwrap_or_default();
@@ -254,7 +271,7 @@ fn run(page_size: usize, ops: Vec<Op>) {
             Op::Ascending(from, count) => {
                 for i in 0..count {
                     let key = format!("k/{from}/{i:06}").into_bytes();
-                    insert(&mut pages, &mut root, &mut Finger::default(), &key, b"ascending").unwrap();
+                    insert(&mut pages, &mut root, &mut finger, &key, b"ascending").unwrap();
                     model.insert(key, b"ascending".to_vec());
                 }
             }
@@ -283,7 +300,7 @@ fn ask(pages: &Double, root: &TreeRoot, model: &Model, a: &[u8], b: &[u8]) {
     let rank_a = model.keys().take_while(|key| key.as_slice() < a).count();
     assert_eq!(rank(pages, root, a).unwrap(), rank_a as u64);
     let at = |i: usize| model.iter().nth(i).map(|(k, v)| (k.clone(), v.clone()));
-    let got = nth(pages, root, rank_a as u64).unwrap().map(|(k, v)| (k.to_vec(), v.to_vec()));
+    let got = nth(pages, root, rank_a as u64).unwrap().map(|e| (e.key().into_owned(), e.value.to_vec()));
     assert_eq!(got, at(rank_a));
     let bounds = (Bound::Excluded(a), Bound::Included(b));
     let in_range = |key: &&Vec<u8>| key.as_slice() > a && key.as_slice() <= b;
@@ -295,7 +312,7 @@ fn ask(pages: &Double, root: &TreeRoot, model: &Model, a: &[u8], b: &[u8]) {
             0 => (range.next_back_entry(), expected.pop_back()),
             _ => (range.next_entry(), expected.pop_front()),
         };
-        assert_eq!(got.map(|entry| entry.unwrap().0.to_vec()).as_ref(), wanted);
+        assert_eq!(got.map(|entry| entry.unwrap().key().into_owned()).as_ref(), wanted);
         if wanted.is_none() {
             break;
         }
@@ -323,9 +340,9 @@ fn ordered(key: u64) -> [u8; 8] {
 }
 
 fn filled(pages: &mut Double, keys: impl Iterator<Item = u64>) -> TreeRoot {
-    let mut root = TreeRoot::default();
+    let (mut root, mut finger) = (TreeRoot::default(), Finger::default());
     for key in keys {
-        insert(pages, &mut root, &mut Finger::default(), &ordered(key), &[7; 100]).unwrap();
+        insert(pages, &mut root, &mut finger, &ordered(key), &[7; 100]).unwrap();
     }
     pages.freeze(&mut root);
     root

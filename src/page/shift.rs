@@ -71,7 +71,7 @@ fn copy_cells(
 
 /// The length of the prefix that suits a leaf of `count` cells whose keys share `shared` bytes.
 pub(crate) fn prefix_between(shared: usize, count: usize) -> usize {
-    if count < 2 { 0 } else { worth(shared, count) }
+    if count < 2 { 0 } else { worth(true, shared, count) }
 }
 
 impl<'a> Page<'a> {

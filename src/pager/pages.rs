@@ -13,6 +13,11 @@ pub(crate) trait Pages: Sync {
     /// The page that `child` names, which stands at `level`. Checked at first touch.
     fn page(&self, child: &Child, level: u8) -> Result<Page<'_>>;
 
+    /// Asks the processor for the beginning of a page that will be wanted soon.
+    fn ask_for(&self, child: &Child) {
+        let _ = child;
+    }
+
     /// The page, checked again whatever is remembered of it.
     fn recheck(&self, child: &Child, level: u8) -> Result<Page<'_>> {
         self.page(child, level)

@@ -1,0 +1,65 @@
+//! The engines, one adapter a file. Which are built in is a matter of cargo's features.
+
+use anyhow::{Result, bail};
+
+use crate::engine::Engine;
+use crate::job::{Job, Outcome};
+use crate::steps;
+
+#[cfg(feature = "fjall")]
+mod fjall;
+mod folio;
+mod lmdb;
+#[cfg(feature = "mdbx")]
+mod mdbx;
+#[cfg(feature = "redb")]
+mod redb;
+#[cfg(feature = "sqlite")]
+mod sqlite;
+
+/// The engine that all others are compared with.
+pub(crate) const BASE: &str = "lmdb";
+
+/// What the rest of the program knows of an engine.
+#[derive(Debug)]
+pub(crate) struct Entry {
+    pub name: &'static str,
+    pub settings: &'static str,
+    pub version: fn() -> String,
+    pub run: fn(&Job) -> Result<Outcome>,
+}
+
+impl Entry {
+    const fn of<E: Engine>() -> Entry {
+        Entry { name: E::NAME, settings: E::SETTINGS, version: E::version, run: steps::run::<E> }
+    }
+}
+
+pub(crate) const ENGINES: &[Entry] = &[
+    Entry::of::<folio::Folio>(),
+    Entry::of::<lmdb::Lmdb>(),
+    #[cfg(feature = "mdbx")]
+    Entry::of::<mdbx::Mdbx>(),
+    #[cfg(feature = "redb")]
+    Entry::of::<redb::Redb>(),
+    #[cfg(feature = "fjall")]
+    Entry::of::<fjall::Fjall>(),
+    #[cfg(feature = "sqlite")]
+    Entry::of::<sqlite::Sqlite>(),
+];
+
+pub(crate) fn find(name: &str) -> Result<&'static Entry> {
+    let Some(entry) = ENGINES.iter().find(|entry| entry.name == name) else {
+        let known: Vec<_> = ENGINES.iter().map(|entry| entry.name).collect();
+        bail!("no engine {name:?} is built in; there are {}", known.join(", "));
+    };
+    Ok(entry)
+}
+
+/// The version of a package, as this program's own lock file has it.
+fn package_version(name: &str) -> String {
+    let lock = include_str!("../../Cargo.lock");
+    let entry = lock.split("[[package]]").find(|entry| entry.contains(&format!("\nname = \"{name}\"\n")));
+    let version = entry.and_then(|entry| entry.split("version = \"").nth(1)?.split('"').next());
+    version.unwrap_or("?").to_owned()
+}
