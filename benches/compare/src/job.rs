@@ -45,6 +45,7 @@ pub(crate) struct Sizes {
     pub aging: u64,
     pub limited_entries: u64,
     pub limited_gets: u64,
+    pub limited_plain_gets: u64,
     pub limited_batches: u64,
     pub limit_bytes: u64,
 }
@@ -71,7 +72,8 @@ impl Sizes {
             aging: 2_000_000,
             limited_entries: 1_000_000,
             limited_gets: 20_000,
-            limited_batches: 20,
+            limited_plain_gets: 500,
+            limited_batches: 5,
             limit_bytes: 64 << 20,
         }
     }
@@ -90,10 +92,11 @@ impl Sizes {
             mixed_buffered: 1500,
             pin_batches: 100,
             large_values: 200,
-            aging: 400_000,
-            limited_entries: 500_000,
+            aging: 200_000,
+            limited_entries: 400_000,
             limited_gets: 10_000,
-            limited_batches: 10,
+            limited_plain_gets: 200,
+            limited_batches: 2,
             limit_bytes: 32 << 20,
             ..Sizes::full()
         }
@@ -111,11 +114,11 @@ pub(crate) struct Outcome {
     /// Of the whole content afterwards: engines must agree on what was written, too.
     pub content: Option<u64>,
     pub latency: Option<Latency>,
-    /// Allocated bytes of the engine's folder at the end, still open.
+    /// Allocated bytes of the engine's folder when it was closed.
     pub size_bytes: Option<u64>,
     /// How much larger the folder became, the larger of before and after closing.
     pub growth_bytes: Option<i64>,
-    /// Allocated bytes over those of the pages in use.
+    /// Allocated bytes, the larger of before and after closing, over those of the pages in use.
     pub size_to_live: Option<f64>,
     pub memory: Option<Memory>,
     /// Seconds that closing took.

@@ -81,7 +81,8 @@ pub(crate) fn describe_machine(dir: &Path) -> Vec<(String, String)> {
     fact("processor", model.map(|model| format!("{model}, {cores} cores")));
     let memory = fs::read_to_string("/proc/meminfo").unwrap_or_default();
     let total = memory.lines().find_map(|line| line.strip_prefix("MemTotal:")?.split_whitespace().next());
-    let gib = total.and_then(|kib| kib.parse::<u64>().ok()).map(|kib| format!("{} GiB", (kib + (1 << 19)) >> 20));
+    let gib =
+        total.and_then(|kib| kib.parse::<u64>().ok()).map(|kib| format!("{} GiB", (kib + (1 << 19)) >> 20));
     fact("memory", gib);
     fact("kernel", output("uname", &["-sr"]));
     let path = dir.display().to_string();

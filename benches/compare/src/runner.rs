@@ -33,7 +33,7 @@ pub(crate) fn run(args: &RunArgs) -> Result<ExitCode> {
         failures: Vec::new(),
     };
     runner.results.header.engines = runner.engines.iter().map(|entry| EngineInfo::of(entry)).collect();
-    for round in 0..args.rounds {
+    for round in 0..args.rounds() {
         for set in Set::ALL {
             runner.set(round, set)?;
         }
@@ -53,8 +53,8 @@ fn header(args: &RunArgs, sizes: Sizes) -> Result<Header> {
         commit: results::output("git", &["describe", "--always", "--dirty"]).unwrap_or_default(),
         machine: results::describe_machine(&args.dir),
         engines: Vec::new(),
-        rounds: args.rounds,
-        passes: args.passes,
+        rounds: args.rounds(),
+        passes: args.passes(),
         quick: args.quick,
         seed: args.seed,
         sizes,
@@ -95,13 +95,14 @@ struct Runner<'a> {
 impl Runner<'_> {
     /// All steps of a set that are asked for, or that make the data for those.
     fn set(&mut self, round: u32, set: Set) -> Result<()> {
-        let of_set: Vec<Step> = self.workloads.iter().filter(|row| row.set == set).map(|row| row.step).collect();
+        let of_set: Vec<Step> =
+            self.workloads.iter().filter(|row| row.set == set).map(|row| row.step).collect();
         let Some(last) = set.steps().iter().rposition(|step| of_set.contains(step)) else { return Ok(()) };
         for step in &set.steps()[..=last] {
             if !of_set.contains(step) && !step.makes_data() {
                 continue;
             }
-            let passes = if step.only_reads() { self.args.passes } else { 1 };
+            let passes = if step.only_reads() { self.args.passes() } else { 1 };
             for pass in 0..passes {
                 self.step(round, pass, set, *step)?;
             }
@@ -143,7 +144,10 @@ impl Runner<'_> {
                 true => Err(anyhow::anyhow!("left out, because an earlier step failed")),
                 false => self.process(&job),
             };
-            self.record(Run { engine: job.engine, set, step, round, pass, outcome: None, error: None }, result);
+            self.record(
+                Run { engine: job.engine, set, step, round, pass, outcome: None, error: None },
+                result,
+            );
         }
         self.compare(round, pass, set, step);
         Ok(())

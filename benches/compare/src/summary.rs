@@ -45,7 +45,12 @@ impl Results {
     }
 
     /// A figure of all measurements of an engine.
-    pub(crate) fn spread(&self, row: &Workload, engine: &str, of: impl Fn(&Outcome) -> Option<f64>) -> Option<Spread> {
+    pub(crate) fn spread(
+        &self,
+        row: &Workload,
+        engine: &str,
+        of: impl Fn(&Outcome) -> Option<f64>,
+    ) -> Option<Spread> {
         Spread::of(self.runs_of(row, engine).filter_map(|(_, outcome)| of(outcome)).collect())
     }
 

@@ -20,6 +20,10 @@ mod sqlite;
 /// The engine that all others are compared with.
 pub(crate) const BASE: &str = "lmdb";
 
+/// What engines may use for a cache of their own, if they have one: more than the data needs.
+#[cfg(any(feature = "redb", feature = "fjall"))]
+const CACHE_BYTES: u64 = 4 << 30;
+
 /// What the rest of the program knows of an engine.
 #[derive(Debug)]
 pub(crate) struct Entry {
