@@ -63,10 +63,14 @@ pub(crate) fn misses(results: &Results, workloads: &[&Workload]) -> Result<Vec<S
         match floor.reached(results, row) {
             None => misses.push(format!("{}: not measured, cannot be checked", row.name)),
             Some(reached) if floor.is_kept(reached, row) => {}
-            Some(reached) => misses.push(format!(
-                "{}: {reached:.2} is {side} the floor of {:.2} (the aim is {:.2})",
-                row.name, floor.floor, floor.aim
-            )),
+            Some(reached) => {
+                let cpu = results.cell(row, JUDGED).and_then(|cell| cell.cpu_ratio);
+                let cpu = cpu.map(|cpu| format!("; by CPU time {:.2}", cpu.median)).unwrap_or_default();
+                misses.push(format!(
+                    "{}: {reached:.2} is {side} the floor of {:.2} (aim {:.2}{cpu})",
+                    row.name, floor.floor, floor.aim
+                ));
+            }
         }
     }
     ensure!(judged > 0, "--check: none of the workloads has a floor");

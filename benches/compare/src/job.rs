@@ -30,6 +30,8 @@ pub(crate) struct Sizes {
     pub gets: u64,
     pub cold_gets: u64,
     pub ranges: u64,
+    /// How often all is read, where all is read.
+    pub scans: u64,
     pub opens: u64,
     pub singles: u64,
     pub batches: u64,
@@ -57,6 +59,7 @@ impl Sizes {
             gets: 1_000_000,
             cold_gets: 200_000,
             ranges: 500_000,
+            scans: 5,
             opens: 11,
             singles: 1000,
             batches: 100,
@@ -85,6 +88,7 @@ impl Sizes {
             gets: 400_000,
             cold_gets: 100_000,
             ranges: 100_000,
+            scans: 10,
             singles: 500,
             batches: 40,
             buffered_singles: 20_000,
@@ -98,6 +102,35 @@ impl Sizes {
             limited_plain_gets: 200,
             limited_batches: 2,
             limit_bytes: 32 << 20,
+            ..Sizes::full()
+        }
+    }
+
+    /// Just enough for a test to see every line run.
+    #[cfg(test)]
+    pub(crate) fn tiny() -> Sizes {
+        Sizes {
+            entries: 3000,
+            gets: 800,
+            cold_gets: 100,
+            ranges: 100,
+            scans: 2,
+            opens: 3,
+            singles: 8,
+            batches: 2,
+            batch: 100,
+            buffered_singles: 50,
+            mixed_durable: 2,
+            mixed_buffered: 5,
+            pin_batches: 3,
+            large_values: 6,
+            large_batch: 2,
+            large_bytes: 1 << 20,
+            aging: 500,
+            limited_entries: 3000,
+            limited_gets: 100,
+            limited_plain_gets: 50,
+            limited_batches: 1,
             ..Sizes::full()
         }
     }

@@ -37,6 +37,10 @@ pub(crate) fn run(args: &RunArgs) -> Result<ExitCode> {
         for set in Set::ALL {
             runner.set(round, set)?;
         }
+        // So that a run that is ended from outside leaves its whole rounds.
+        if let Some(path) = &args.json {
+            runner.results.write(path)?;
+        }
     }
     runner.end()
 }
@@ -149,7 +153,10 @@ impl Runner<'_> {
                 result,
             );
         }
-        self.compare(round, pass, set, step);
+        let first = self.results.runs.len() - self.engines.len();
+        for text in results::disagreements(&self.results.runs[first..]) {
+            self.fail(format!("DISAGREEMENT: {text}"));
+        }
         Ok(())
     }
 
@@ -166,32 +173,6 @@ impl Runner<'_> {
             }
         }
         self.results.runs.push(run);
-    }
-
-    /// Engines that did the same work must have read the same, and have the same content.
-    fn compare(&mut self, round: u32, pass: u32, set: Set, step: Step) {
-        let mut disagreements = Vec::new();
-        let same = |run: &&Run| (run.round, run.pass, run.set, run.step) == (round, pass, set, step);
-        let mut known: Option<(&str, &Outcome)> = None;
-        for run in self.results.runs.iter().filter(same) {
-            let Some(outcome) = &run.outcome else { continue };
-            let Some((first, expected)) = known else {
-                known = Some((&run.engine, outcome));
-                continue;
-            };
-            for (what, one, other) in [
-                ("read", expected.checksum, outcome.checksum),
-                ("content", expected.content, outcome.content),
-            ] {
-                if one != other {
-                    disagreements.push(format!(
-                        "{set:?}/{step:?}: {first} and {} disagree on what was {what}: {one:x?} and {other:x?}",
-                        run.engine
-                    ));
-                }
-            }
-        }
-        disagreements.into_iter().for_each(|text| self.fail(format!("DISAGREEMENT: {text}")));
     }
 
     fn fail(&mut self, text: String) {
@@ -255,9 +236,6 @@ impl Runner<'_> {
     fn end(self) -> Result<ExitCode> {
         let Runner { args, workloads, results, mut failures, .. } = self;
         print!("{}", summary::table(&results, &workloads));
-        if let Some(path) = &args.json {
-            results.write(path)?;
-        }
         if args.check {
             failures.extend(check::misses(&results, &workloads)?);
         }

@@ -96,7 +96,9 @@ fn connect(path: &Path, options: &Options) -> Result<Connection> {
     // Negative: in KiB.
     let cache_kib = i64::try_from(options.cache_bytes.unwrap_or(1 << 30) >> 10)?;
     connection.pragma_update(None, "cache_size", -cache_kib)?;
-    connection.pragma_update(None, "mmap_size", 4_i64 << 30)?;
+    // A mapping would be read ahead.
+    let mapped = if options.larger_than_memory { 0 } else { 4_i64 << 30 };
+    connection.pragma_update(None, "mmap_size", mapped)?;
     Ok(connection)
 }
 
