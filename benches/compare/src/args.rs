@@ -19,6 +19,29 @@ pub(crate) enum Command {
     /// One step of one engine: what the runner starts as a process of its own
     #[command(hide = true)]
     Measure { job: String },
+    /// Rewrite the tables of BENCHMARKS.md, and draw its charts, from what --json wrote
+    Report {
+        results: PathBuf,
+        /// The folder of BENCHMARKS.md; charts go to `benchmarks` in it
+        #[arg(long, value_name = "DIR", default_value = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs"))]
+        #[arg(hide_default_value = true)]
+        docs: PathBuf,
+    },
+    /// Draw charts, as SVG, from what --json wrote
+    #[cfg(feature = "charts")]
+    Plot {
+        results: PathBuf,
+        /// The folder that they go to
+        #[arg(long, value_name = "DIR", default_value = ".")]
+        out: PathBuf,
+    },
+    /// Print the table of a run again, from what --json wrote, and check it if asked to
+    Show {
+        results: PathBuf,
+        /// Exit with 1 if Folio misses a floor of floors.toml, and name it
+        #[arg(long)]
+        check: bool,
+    },
 }
 
 #[derive(Debug, ClapArgs)]

@@ -179,9 +179,11 @@ pub(crate) struct Device {
     pub flushes: u64,
 }
 
-/// Percentiles of single operations, in microseconds.
+/// Percentiles of single transactions, in microseconds.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 pub(crate) struct Latency {
+    /// How many there were.
+    pub count: u64,
     pub p50: f64,
     pub p90: f64,
     pub p99: f64,

@@ -61,7 +61,19 @@ impl EngineInfo {
     }
 }
 
+impl Run {
+    /// What the same of another engine has in common with this.
+    pub(crate) fn place(&self) -> (u32, u32, Set, Step) {
+        (self.round, self.pass, self.set, self.step)
+    }
+}
+
 impl Results {
+    pub(crate) fn read(path: &Path) -> Result<Results> {
+        let text = fs::read_to_string(path).with_context(|| format!("reading {}", path.display()))?;
+        serde_json::from_str(&text).with_context(|| format!("{} is not what --json writes", path.display()))
+    }
+
     pub(crate) fn write(&self, path: &Path) -> Result<()> {
         let text = serde_json::to_string(self)?.replace("{\"engine\"", "\n{\"engine\"");
         fs::write(path, text + "\n").with_context(|| format!("writing {}", path.display()))

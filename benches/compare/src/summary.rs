@@ -36,6 +36,11 @@ pub(crate) struct Cell {
 }
 
 impl Results {
+    /// Whether a row was measured at all.
+    pub(crate) fn has(&self, row: &Workload) -> bool {
+        self.runs.iter().any(|run| (run.set, run.step) == (row.set, row.step))
+    }
+
     fn runs_of<'r>(&'r self, row: &Workload, engine: &str) -> impl Iterator<Item = (&'r Run, &'r Outcome)> {
         let (set, step) = (row.set, row.step);
         self.runs
