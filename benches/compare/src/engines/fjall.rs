@@ -14,7 +14,7 @@ use crate::engine::{Durability, Engine, Options, Reader, Session, Writer};
 pub(crate) struct Fjall {
     db: SingleWriterTxDatabase,
     table: SingleWriterTxKeyspace,
-    persist: Option<PersistMode>,
+    persist: PersistMode,
 }
 
 pub(crate) struct FjallSession<'e>(&'e Fjall);
@@ -24,7 +24,7 @@ pub(crate) struct FjallWriter<'t>(SingleWriterWriteTx<'t>, &'t SingleWriterTxKey
 impl Engine for Fjall {
     const NAME: &'static str = "fjall";
     const SETTINGS: &'static str = "SingleWriterTxDatabase; cache 4 GiB; LZ4, as is the default; durable = \
-        PersistMode::SyncData, buffered = none; values of 1 MiB in its store for large values; its background \
+        PersistMode::SyncData, buffered = PersistMode::Buffer, as is the default; values of 1 MiB in its store for large values; its background \
         threads count as CPU time";
 
     type Session<'e> = FjallSession<'e>;
@@ -40,8 +40,8 @@ impl Engine for Fjall {
             keyspace
         })?;
         let persist = match options.durability {
-            Durability::Durable => Some(PersistMode::SyncData),
-            Durability::Buffered => None,
+            Durability::Durable => PersistMode::SyncData,
+            Durability::Buffered => PersistMode::Buffer,
         };
         Ok(Fjall { db, table, persist })
     }
@@ -70,7 +70,7 @@ impl Session for FjallSession<'_> {
 
     #[inline]
     fn write<T>(&mut self, body: impl FnOnce(&mut FjallWriter<'_>) -> Result<T>) -> Result<T> {
-        let tx = self.0.db.write_tx().durability(self.0.persist);
+        let tx = self.0.db.write_tx().durability(Some(self.0.persist));
         let mut writer = FjallWriter(tx, &self.0.table);
         let result = body(&mut writer)?;
         writer.0.commit()?;
