@@ -7,28 +7,33 @@ use crate::pager::{Pages, PagesMut};
 
 const EVERYTHING: Bounds<'static> = (std::ops::Bound::Unbounded, std::ops::Bound::Unbounded);
 
-/// The record of the table `name`.
-pub(crate) fn find<P: Pages>(pages: &P, root: &TreeRoot, name: &str) -> Result<Option<TableRecord>> {
+/// The record of the table `name`. Whether the names of its types are text, the caller has to see.
+#[inline]
+pub(crate) fn find<'p, P: Pages>(
+    pages: &'p P,
+    root: &TreeRoot,
+    name: &str,
+) -> Result<Option<TableRecord<&'p [u8]>>> {
     let bytes = btree::get(pages, root, name.as_bytes())?;
     bytes.map(|bytes| TableRecord::decode(bytes, root.child.page())).transpose()
 }
 
 /// Every table, by name.
-pub(crate) fn list<P: Pages>(pages: &P, root: &TreeRoot) -> Result<Vec<(String, TableRecord)>> {
+pub(crate) fn list<P: Pages>(pages: &P, root: &TreeRoot) -> Result<Vec<(String, TableRecord<String>)>> {
     let mut range = Range::new(pages, root, &EVERYTHING);
     let mut tables = Vec::new();
     while let Some(entry) = range.next_entry() {
-        let (name, bytes) = entry?;
+        let entry = entry?;
         let page = root.child.page();
-        let name = String::from_utf8(name.into_owned())
+        let name = String::from_utf8(entry.key().into_owned())
             .map_err(|_| Error::corrupted(page.0, "name of a table", "UTF-8", "other bytes"))?;
-        tables.push((name, TableRecord::decode(bytes, page)?));
+        tables.push((name, TableRecord::decode(entry.value, page)?.text(page)?.to_owned()));
     }
     Ok(tables)
 }
 
 /// Whether a table can have this name and these types: its record stands in its leaf.
-pub(crate) fn check_name(name: &str, record: &TableRecord, page_size: usize) -> Result<()> {
+pub(crate) fn check_name(name: &str, record: &TableRecord<String>, page_size: usize) -> Result<()> {
     let fault = |reason| Err(Error::TableName { name: name.to_owned(), reason });
     let types = record.key_type.len().max(record.value_type.len());
     if name.is_empty() {
@@ -45,7 +50,7 @@ pub(crate) fn store<P: PagesMut>(
     pages: &mut P,
     root: &mut TreeRoot,
     name: &str,
-    record: &TableRecord,
+    record: &TableRecord<String>,
 ) -> Result<()> {
     btree::insert(pages, root, name.as_bytes(), &record.encode()).map(|_| ())
 }

@@ -279,7 +279,7 @@ fn add(all: &mut TreeCensus, tree: &TreeCensus) {
     all.overflow_pages += tree.overflow_pages;
 }
 
-fn table_stats(name: String, record: TableRecord, tree: &TreeCensus, page_size: usize) -> TableStats {
+fn table_stats(name: String, record: TableRecord<String>, tree: &TreeCensus, page_size: usize) -> TableStats {
     let empty = record.root.is_empty();
     let tree_bytes = (tree.branch_pages + tree.leaf_pages) * page_size as u64;
     TableStats {

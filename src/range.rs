@@ -8,6 +8,7 @@ use std::iter::FusedIterator;
 use std::marker::PhantomData;
 use std::ops::Bound;
 
+use crate::btree;
 use crate::error::Result;
 use crate::raw::{RawBounds, RawEntry, RawRange};
 use crate::types::{Key, Value};
@@ -31,8 +32,11 @@ impl<'a, K: Key, V: Value> Range<'a, K, V> {
 
     /// Types what the raw range yielded, and ends the iteration at an error.
     #[inline]
-    fn typed(&mut self, entry: Option<Result<RawEntry<'a>>>) -> Option<Result<Entry<'a, K, V>>> {
-        let typed = entry?.and_then(decode_entry::<K, V>);
+    fn typed(&mut self, entry: Option<Result<btree::Entry<'a>>>) -> Option<Result<Entry<'a, K, V>>> {
+        let decode = |entry: btree::Entry<'a>| {
+            Ok((K::decode_in_parts(entry.prefix, entry.suffix)?, V::decode(entry.value)?))
+        };
+        let typed = entry?.and_then(decode);
         if typed.is_err() {
             self.raw = None;
         }
@@ -45,7 +49,7 @@ impl<'a, K: Key, V: Value> Iterator for Range<'a, K, V> {
 
     #[inline]
     fn next(&mut self) -> Option<Self::Item> {
-        let entry = self.raw.as_mut()?.next();
+        let entry = self.raw.as_mut()?.next_in_parts();
         self.typed(entry)
     }
 }
@@ -53,7 +57,7 @@ impl<'a, K: Key, V: Value> Iterator for Range<'a, K, V> {
 impl<K: Key, V: Value> DoubleEndedIterator for Range<'_, K, V> {
     #[inline]
     fn next_back(&mut self) -> Option<Self::Item> {
-        let entry = self.raw.as_mut()?.next_back();
+        let entry = self.raw.as_mut()?.next_back_in_parts();
         self.typed(entry)
     }
 }

@@ -8,6 +8,7 @@ use crate::catalog;
 use crate::error::{Error, Result};
 use crate::instance::Instance;
 use crate::options::Durability;
+use crate::page::{TableRecord, TreeRoot};
 use crate::pager::{Placement, ReadSnapshot, Txn};
 use crate::raw::{OpenTables, RawTable, RawTableMut};
 use crate::table::{ReadTable, TableDef, TableMut, type_names, type_names_match};
@@ -46,16 +47,16 @@ impl ReadTransaction {
     ///
     /// # Errors
     /// [`Error::TableTypeMismatch`] if it was made with other types; [`Error::Corrupted`].
+    #[inline]
     pub fn open<T: TableDef>(&self, table: T) -> Result<ReadTable<'_, T::Key, T::Value>> {
-        let raw = match self.open_raw(table.table_name()) {
-            Ok(raw) => Some(raw),
-            Err(Error::NoSuchTable { .. }) => None,
-            Err(error) => return Err(error),
-        };
-        if let Some(raw) = &raw {
-            check_types::<T>(raw.name(), raw.key_type(), raw.value_type())?;
+        let name = table.table_name();
+        let Some(record) = self.find(name)? else { return Ok(ReadTable::new(None)) };
+        // Names that are those of the types are text.
+        if !type_names_match::<T::Key, T::Value>(record.key_type, record.value_type) {
+            let TableRecord { key_type, value_type, .. } = record.text(self.catalog().child.page())?;
+            return Err(other_types::<T>(name, key_type, value_type));
         }
-        Ok(ReadTable::new(raw))
+        Ok(ReadTable::new(Some(RawTable::new(self.snapshot.pages(), name, record))))
     }
 
     /// Opens a table as bytes, whatever its types are.
@@ -63,12 +64,21 @@ impl ReadTransaction {
     /// # Errors
     /// [`Error::NoSuchTable`]; [`Error::Corrupted`]; [`Error::Forked`].
     pub fn open_raw(&self, name: &str) -> Result<RawTable<'_>> {
+        let Some(record) = self.find(name)? else {
+            return Err(Error::NoSuchTable { table: name.to_owned() });
+        };
+        record.text(self.catalog().child.page())?;
+        Ok(RawTable::new(self.snapshot.pages(), name, record))
+    }
+
+    #[inline]
+    fn find(&self, name: &str) -> Result<Option<TableRecord<&[u8]>>> {
         self.snapshot.check_process()?;
-        let pages = self.snapshot.pages();
-        match catalog::find(pages, &pages.root().catalog, name)? {
-            Some(record) => Ok(RawTable::new(pages, name, record)),
-            None => Err(Error::NoSuchTable { table: name.to_owned() }),
-        }
+        catalog::find(self.snapshot.pages(), self.catalog(), name)
+    }
+
+    fn catalog(&self) -> &TreeRoot {
+        &self.snapshot.pages().root().catalog
     }
 
     /// Every table, by name. O(tables).
@@ -268,11 +278,16 @@ impl fmt::Debug for WriteTransaction {
 }
 
 fn check_types<T: TableDef>(name: &str, key_type: &str, value_type: &str) -> Result<()> {
-    if type_names_match::<T::Key, T::Value>(key_type, value_type) {
-        return Ok(());
+    match type_names_match::<T::Key, T::Value>(key_type.as_bytes(), value_type.as_bytes()) {
+        true => Ok(()),
+        false => Err(other_types::<T>(name, key_type, value_type)),
     }
+}
+
+#[cold]
+fn other_types<T: TableDef>(name: &str, key_type: &str, value_type: &str) -> Error {
     let (key, value) = type_names::<T::Key, T::Value>();
-    Err(mismatch(name, format!("{key} -> {value}"), key_type, value_type))
+    mismatch(name, format!("{key} -> {value}"), key_type, value_type)
 }
 
 fn mismatch(table: &str, expected: String, key_type: &str, value_type: &str) -> Error {
@@ -311,8 +326,8 @@ pub struct TableInfo {
 }
 
 impl TableInfo {
-    fn of(tables: Vec<(String, crate::page::TableRecord)>) -> Vec<TableInfo> {
-        let info = |(name, record): (String, crate::page::TableRecord)| TableInfo {
+    fn of(tables: Vec<(String, TableRecord<String>)>) -> Vec<TableInfo> {
+        let info = |(name, record): (String, TableRecord<String>)| TableInfo {
             name,
             key_type: record.key_type,
             value_type: record.value_type,

@@ -8,13 +8,13 @@
 //! group takes in a further neighbour rather than break it; where children of two branches become neighbours
 //! (a *seam*), they are merged first if they must be.
 
-use super::cuts::{Edge, merge_limit};
+use super::cuts::{Edge, fit_together, is_settled, merge_limit};
 use super::group::{Group, ROUGH, edited};
-use super::path::{Frame, Path, add_below, heap_child};
+use super::path::{self, Frame, Path, add_below, heap_child};
 use crate::error::{Error, Result};
 use crate::page::{
     Cell, Child, KIND_BRANCH, LEVELS_MAX, Page, PageMut, TreeRoot, build, cell_cost, init, merged_len,
-    merged_len_at_least, packed_len, packed_page_len,
+    packed_len, packed_page_len, prefix_between, shared_len,
 };
 use crate::pager::PagesMut;
 
@@ -191,19 +191,17 @@ pub(super) fn settle<P: PagesMut>(pages: &mut P, parent: usize, slot: usize) -> 
         }
         return Ok(true);
     }
-    let limit = merge_limit(pages.page_size());
     let mut slot = slot;
     let mut changed = false;
     loop {
         let page = Page::new(pages.bytes(parent));
         let own = pages.page(&page.child(slot), page.level() - 1)?;
-        if packed_page_len(own) > limit + ROUGH {
+        if is_settled(own) {
             return Ok(changed);
         }
-        // The neighbours' headers rule most merges out; their cells are not looked at then.
+        // The headers rule most merges out; no cells are looked at then.
         let may_merge = |other: usize| -> Result<bool> {
-            let neighbour = pages.page(&page.child(other), page.level() - 1)?;
-            Ok(merged_len_at_least(own, neighbour) <= limit)
+            Ok(fit_together(own, pages.page(&page.child(other), page.level() - 1)?))
         };
         let left = slot > 0 && may_merge(slot - 1)?;
         let right = slot + 1 < page.len() && may_merge(slot + 1)?;
@@ -232,14 +230,39 @@ pub(super) fn drop_if_empty<P: PagesMut>(pages: &mut P, parent: usize, slot: usi
 fn merge_pair<P: PagesMut>(pages: &mut P, parent: usize, slot: usize) -> Result<bool> {
     let page = Page::new(pages.bytes(parent));
     let (left, right, level) = (page.child(slot), page.child(slot + 1), page.level() - 1);
-    let separator = page.key(slot + 1);
-    let Some(child) = merge_children(pages, &left, &right, &separator, level)? else {
-        return Ok(false);
+    let limit = merge_limit(pages.page_size());
+    let merged = if level == 0 {
+        if merged_len(pages.page(&left, 0)?, pages.page(&right, 0)?, &[]) > limit {
+            return Ok(false);
+        }
+        merge_leaves(pages, parent, slot)?
+    } else {
+        let separator = page.key(slot + 1);
+        let Some(child) = merge_children(pages, &left, &right, &separator, level)? else {
+            return Ok(false);
+        };
+        child
     };
     let mut page = PageMut::new(pages.bytes_mut(parent).0);
-    page.set_child(slot, &child);
+    page.set_child(slot, &merged);
     page.remove(slot + 1);
     Ok(true)
+}
+
+/// Moves the cells of leaf `slot + 1` of heap page `parent` to leaf `slot`: both fit there. How the parent
+/// names that then.
+fn merge_leaves<P: PagesMut>(pages: &mut P, parent: usize, slot: usize) -> Result<Child> {
+    let (to, from) = (path::dirty_child(pages, parent, slot)?, path::dirty_child(pages, parent, slot + 1)?);
+    let page = Page::new(pages.bytes(parent));
+    let (left, right) = (page.child(slot), page.child(slot + 1));
+    let (bytes, other, scratch) = pages.pair_mut(to, from);
+    let (mut page, other) = (PageMut::new(bytes), Page::new(other));
+    let (len, more) = (page.view().len(), other.len());
+    let shared = shared_len(&page.view().cell(0), &other.cell(more - 1));
+    page.keep(0..len, prefix_between(shared, len + more), scratch);
+    page.take_cells(len, other, 0..more, scratch);
+    pages.drop_page(&right);
+    Ok(heap_child(to, left.count + right.count, left.word | right.word))
 }
 
 /// Settles the pages of a path from the leaf up, as far as they change, and then the root.
@@ -248,7 +271,12 @@ pub(super) fn settle_path<P: PagesMut>(pages: &mut P, root: &mut TreeRoot, path:
 }
 
 /// As [`settle_path`], from the page at `depth` up.
-fn settle_above<P: PagesMut>(pages: &mut P, root: &mut TreeRoot, path: &Path, depth: usize) -> Result<()> {
+pub(super) fn settle_above<P: PagesMut>(
+    pages: &mut P,
+    root: &mut TreeRoot,
+    path: &Path,
+    depth: usize,
+) -> Result<()> {
     for frame in path.above(depth).iter().rev() {
         if !settle(pages, frame.page, frame.slot)? {
             break;

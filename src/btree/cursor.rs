@@ -1,18 +1,43 @@
-//! Reading in order: the path to an entry, and ranges over it from both ends.
+//! Reading in order: bounds, entries, and the path to a leaf and from leaf to leaf.
 
 use std::borrow::Cow;
 use std::ops::Bound;
 
+use super::range::Range;
 use super::rank::rank;
+use super::value_of;
 use crate::error::Result;
-use crate::page::{Child, LeafValue, Page, TreeRoot};
+use crate::page::{Child, Leaf, Page, TreeRoot};
 use crate::pager::Pages;
 
 /// A range of keys.
 pub(crate) type Bounds<'a> = (Bound<&'a [u8]>, Bound<&'a [u8]>);
 
-/// A key and its value. The key is assembled where its page stores a common prefix once.
-pub(crate) type Entry<'a> = (Cow<'a, [u8]>, &'a [u8]);
+/// A key, in two parts where its page stores a common prefix once, and its value.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Entry<'p> {
+    pub(crate) prefix: &'p [u8],
+    pub(crate) suffix: &'p [u8],
+    pub(crate) value: &'p [u8],
+}
+
+impl<'p> Entry<'p> {
+    /// Entry `i` of a leaf.
+    #[inline]
+    pub(super) fn of(pages: &'p dyn Pages, leaf: &Leaf<'p>, i: usize) -> Result<Entry<'p>> {
+        let (suffix, value) = leaf.entry(i);
+        Ok(Entry { prefix: leaf.prefix(), suffix, value: value_of(pages, value)? })
+    }
+
+    /// The key, put together where it is in two parts.
+    #[inline]
+    pub(crate) fn key(&self) -> Cow<'p, [u8]> {
+        match self.prefix.is_empty() {
+            true => Cow::Borrowed(self.suffix),
+            false => Cow::Owned([self.prefix, self.suffix].concat()),
+        }
+    }
+}
 
 /// Whether no key can lie in `bounds`.
 pub(crate) fn is_inverted(bounds: &Bounds<'_>) -> bool {
@@ -43,240 +68,118 @@ pub(super) fn upper_slot(leaf: Page<'_>, bound: Bound<&[u8]>) -> usize {
     }
 }
 
-/// The path from the root to a slot of a leaf.
-struct Cursor<'p> {
-    pages: &'p dyn Pages,
-    /// The branches from the root down, each with the slot that was taken.
-    branches: Vec<(Page<'p>, usize)>,
-    leaf: Page<'p>,
-    /// The next entry forward, and one more than the next backward.
-    slot: usize,
+/// How many branches a cursor holds without the heap: more than a tree of a billion entries has.
+const NEAR: usize = 4;
+
+/// The path from the root to a leaf.
+pub(super) struct Cursor<'p> {
+    /// The branches from the root down, each with the slot that was taken: the first of them, then the rest.
+    near: [(Page<'p>, usize); NEAR],
+    more: Vec<(Page<'p>, usize)>,
+    /// How many branches there are.
+    depth: usize,
+    pub(super) leaf: Leaf<'p>,
 }
 
 impl<'p> Cursor<'p> {
+    /// Stands nowhere.
+    pub(super) fn new() -> Cursor<'p> {
+        let nothing = Page::new(&[]);
+        Cursor { near: [(nothing, 0); NEAR], more: Vec::new(), depth: 0, leaf: Leaf::new(nothing) }
+    }
+
     /// Goes down from `root`, taking in each branch the slot that `choose` says.
-    fn descend(
+    pub(super) fn descend(
+        &mut self,
         pages: &'p dyn Pages,
         root: &TreeRoot,
         choose: impl Fn(Page<'p>) -> usize,
-    ) -> Result<Cursor<'p>> {
-        let branches = Vec::with_capacity(usize::from(root.level));
-        let mut cursor = Cursor { pages, branches, leaf: Page::new(&[]), slot: 0 };
-        cursor.down(root.child, root.level, choose)?;
-        Ok(cursor)
+    ) -> Result<()> {
+        self.truncate(0);
+        self.down(pages, root.child, root.level, choose)
     }
 
-    fn down(&mut self, child: Child, level: u8, choose: impl Fn(Page<'p>) -> usize) -> Result<()> {
+    fn down(
+        &mut self,
+        pages: &'p dyn Pages,
+        child: Child,
+        level: u8,
+        choose: impl Fn(Page<'p>) -> usize,
+    ) -> Result<()> {
         let (mut child, mut level) = (child, level);
         loop {
-            let page = self.pages.page(&child, level)?;
+            let page = pages.page(&child, level)?;
             if level == 0 {
-                self.leaf = page;
+                self.leaf = Leaf::new(page);
                 return Ok(());
             }
             let slot = choose(page);
-            self.branches.push((page, slot));
+            self.push((page, slot));
             child = page.child(slot);
             level -= 1;
         }
     }
 
-    #[inline]
-    fn entry(&self, slot: usize) -> Result<Entry<'p>> {
-        let prefix = self.leaf.prefix();
-        let (suffix, value) = self.leaf.leaf_entry(slot);
-        let key = if prefix.is_empty() {
-            Cow::Borrowed(suffix)
-        } else {
-            let mut key = Vec::with_capacity(prefix.len() + suffix.len());
-            key.extend_from_slice(prefix);
-            key.extend_from_slice(suffix);
-            Cow::Owned(key)
-        };
-        match value {
-            LeafValue::Inline(value) => Ok((key, value)),
-            LeafValue::Overflow(run) => Ok((key, self.pages.run(&run)?)),
-        }
-    }
-
     /// Goes to the leaf behind or before this one; whether there is one.
-    fn step(&mut self, forward: bool) -> Result<bool> {
+    pub(super) fn step(&mut self, pages: &'p dyn Pages, forward: bool) -> Result<bool> {
         let next = |(page, slot): &(Page<'p>, usize)| match forward {
             true => (slot + 1 < page.len()).then_some(slot + 1),
             false => slot.checked_sub(1),
         };
-        let Some(depth) = self.branches.iter().rposition(|frame| next(frame).is_some()) else {
+        let Some((depth, slot)) =
+            (0..self.depth).rev().find_map(|depth| next(self.branch(depth)?).map(|slot| (depth, slot)))
+        else {
             return Ok(false);
         };
-        self.branches.truncate(depth + 1);
-        let Some((page, slot)) = self.branches.last_mut() else { return Ok(false) };
-        *slot = if forward { *slot + 1 } else { *slot - 1 };
-        let (child, level) = (page.child(*slot), page.level());
+        let Some((page, _)) = self.branch(depth).copied() else { return Ok(false) };
+        self.truncate(depth);
+        self.push((page, slot));
+        let (child, level) = (page.child(slot), page.level());
         // A level that is not above its children ends at first touch; here it must not wrap.
         let level = level.saturating_sub(1);
-        if forward {
-            self.down(child, level, |_| 0)?;
-            self.slot = 0;
-        } else {
-            self.down(child, level, |page| page.len().saturating_sub(1))?;
-            self.slot = self.leaf.len();
+        match forward {
+            true => self.down(pages, child, level, |_| 0)?,
+            false => self.down(pages, child, level, |page| page.len().saturating_sub(1))?,
         }
         Ok(true)
     }
 
-    /// Entries before the cursor.
-    fn position(&self) -> u64 {
+    /// Asks for the leaf behind this one, where the same branch has it.
+    pub(super) fn ask_for_next(&self, pages: &'p dyn Pages) {
+        if let Some((page, slot)) = self.depth.checked_sub(1).and_then(|last| self.branch(last))
+            && slot + 1 < page.len()
+        {
+            pages.ask_for(&page.child(slot + 1));
+        }
+    }
+
+    /// Entries before entry `slot` of the leaf.
+    pub(super) fn position(&self, slot: usize) -> u64 {
         let before = |(page, slot): &(Page<'p>, usize)| -> u64 {
             (0..*slot).fold(0, |sum, i| page.child(i).count.saturating_add(sum))
         };
-        self.branches.iter().map(before).fold(self.slot as u64, u64::saturating_add)
+        let branches = (0..self.depth).filter_map(|depth| self.branch(depth));
+        branches.map(before).fold(slot as u64, u64::saturating_add)
     }
-}
 
-/// The entries of a range, from both ends. Fused: after the end or an error there is nothing.
-pub(crate) struct Range<'p> {
-    pages: &'p dyn Pages,
-    root: TreeRoot,
-    lower: Bound<Vec<u8>>,
-    upper: Bound<Vec<u8>>,
-    front: Option<Cursor<'p>>,
-    /// In the front's leaf, the first slot behind the range.
-    front_end: usize,
-    back: Option<Cursor<'p>>,
-    /// In the back's leaf, the first slot of the range.
-    back_end: usize,
-    /// Entries between the ends, known when both are in use.
-    remaining: Option<u64>,
-    done: bool,
-}
-
-impl<'p> Range<'p> {
-    pub(crate) fn new(pages: &'p dyn Pages, root: &TreeRoot, bounds: &Bounds<'_>) -> Range<'p> {
-        Range {
-            pages,
-            root: *root,
-            lower: owned(&bounds.0),
-            upper: owned(&bounds.1),
-            front: None,
-            front_end: 0,
-            back: None,
-            back_end: 0,
-            remaining: None,
-            done: root.is_empty() || is_inverted(bounds),
+    fn branch(&self, depth: usize) -> Option<&(Page<'p>, usize)> {
+        match depth.checked_sub(NEAR) {
+            None => self.near.get(depth),
+            Some(depth) => self.more.get(depth),
         }
     }
 
-    pub(crate) fn next_entry(&mut self) -> Option<Result<Entry<'p>>> {
-        self.advance(true)
+    fn push(&mut self, branch: (Page<'p>, usize)) {
+        match self.near.get_mut(self.depth) {
+            Some(place) => *place = branch,
+            None => self.more.push(branch),
+        }
+        self.depth += 1;
     }
 
-    pub(crate) fn next_back_entry(&mut self) -> Option<Result<Entry<'p>>> {
-        self.advance(false)
-    }
-
-    fn advance(&mut self, forward: bool) -> Option<Result<Entry<'p>>> {
-        if self.done {
-            return None;
-        }
-        match if forward { self.forward() } else { self.backward() } {
-            Ok(Some(entry)) => Some(Ok(entry)),
-            Ok(None) => {
-                self.done = true;
-                None
-            }
-            Err(error) => {
-                self.done = true;
-                Some(Err(error))
-            }
-        }
-    }
-
-    fn forward(&mut self) -> Result<Option<Entry<'p>>> {
-        if self.front.is_none() {
-            self.seek_front()?;
-            self.count_between()?;
-        }
-        if !self.take_one() {
-            return Ok(None);
-        }
-        let Some(cursor) = &mut self.front else { return Ok(None) };
-        while cursor.slot >= self.front_end {
-            if self.front_end < cursor.leaf.len() || !cursor.step(true)? {
-                return Ok(None);
-            }
-            self.front_end = upper_slot(cursor.leaf, as_ref(&self.upper));
-        }
-        cursor.slot += 1;
-        cursor.entry(cursor.slot - 1).map(Some)
-    }
-
-    fn backward(&mut self) -> Result<Option<Entry<'p>>> {
-        if self.back.is_none() {
-            self.seek_back()?;
-            self.count_between()?;
-        }
-        if !self.take_one() {
-            return Ok(None);
-        }
-        let Some(cursor) = &mut self.back else { return Ok(None) };
-        while cursor.slot <= self.back_end {
-            if self.back_end > 0 || !cursor.step(false)? {
-                return Ok(None);
-            }
-            self.back_end = lower_slot(cursor.leaf, as_ref(&self.lower));
-        }
-        cursor.slot -= 1;
-        cursor.entry(cursor.slot).map(Some)
-    }
-
-    fn seek_front(&mut self) -> Result<()> {
-        let lower = as_ref(&self.lower);
-        let mut cursor = Cursor::descend(self.pages, &self.root, |page| match lower {
-            Bound::Included(key) | Bound::Excluded(key) => page.child_index(key),
-            Bound::Unbounded => 0,
-        })?;
-        cursor.slot = lower_slot(cursor.leaf, lower);
-        self.front_end = upper_slot(cursor.leaf, as_ref(&self.upper));
-        self.front = Some(cursor);
-        Ok(())
-    }
-
-    fn seek_back(&mut self) -> Result<()> {
-        let upper = as_ref(&self.upper);
-        let mut cursor = Cursor::descend(self.pages, &self.root, |page| match upper {
-            Bound::Included(key) | Bound::Excluded(key) => page.child_index(key),
-            Bound::Unbounded => page.len().saturating_sub(1),
-        })?;
-        cursor.slot = upper_slot(cursor.leaf, upper);
-        self.back_end = lower_slot(cursor.leaf, as_ref(&self.lower));
-        self.back = Some(cursor);
-        Ok(())
-    }
-
-    /// When the second end comes into use, counts what lies between the two: from then on it says when to
-    /// stop.
-    fn count_between(&mut self) -> Result<()> {
-        let (Some(front), Some(back)) = (&self.front, &self.back) else { return Ok(()) };
-        self.remaining = Some(back.position().saturating_sub(front.position()));
-        Ok(())
-    }
-
-    fn take_one(&mut self) -> bool {
-        match &mut self.remaining {
-            None => true,
-            Some(0) => false,
-            Some(n) => {
-                *n -= 1;
-                true
-            }
-        }
-    }
-}
-
-impl std::fmt::Debug for Range<'_> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Range { lower, upper, done, .. } = self;
-        f.debug_struct("Range").field("lower", lower).field("upper", upper).field("done", done).finish()
+    fn truncate(&mut self, depth: usize) {
+        self.depth = depth;
+        self.more.truncate(depth.saturating_sub(NEAR));
     }
 }
 
@@ -307,9 +210,8 @@ pub(crate) fn nth<'p>(pages: &'p dyn Pages, root: &TreeRoot, index: u64) -> Resu
     loop {
         let page = pages.page(&child, level)?;
         if level == 0 {
-            let cursor = Cursor { pages, branches: Vec::new(), leaf: page, slot: 0 };
             let slot = crate::page::index(rest).min(page.len().saturating_sub(1));
-            return cursor.entry(slot).map(Some);
+            return Entry::of(pages, &Leaf::new(page), slot).map(Some);
         }
         let mut slot = 0;
         while slot + 1 < page.len() && rest >= page.child(slot).count {
@@ -328,7 +230,12 @@ pub(crate) fn split(pages: &dyn Pages, root: &TreeRoot, parts: usize) -> Result<
     for part in 1..parts as u64 {
         let at = share(count, part, parts as u64);
         match nth(pages, root, at)? {
-            Some((key, _)) if at > 0 && keys.last() != Some(&key.to_vec()) => keys.push(key.into_owned()),
+            Some(entry) if at > 0 => {
+                let key = entry.key();
+                if keys.last().map(Vec::as_slice) != Some(&*key) {
+                    keys.push(key.into_owned());
+                }
+            }
             _ => {}
         }
     }

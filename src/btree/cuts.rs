@@ -2,11 +2,33 @@
 
 use std::ops::Range;
 
-use crate::page::{Cell, cell_cost, packed_len_of, shared_len};
+use crate::page::{Cell, Page, cell_cost, len_under, packed_len_of, shared_len};
 
 /// Two neighbours that together take no more than this are merged: 3/4 of a page.
 pub(crate) fn merge_limit(page_size: usize) -> usize {
     page_size / 4 * 3
+}
+
+/// Whether two neighbours have to become one: neither takes more than half a page, and as they stand they fit
+/// together into [`merge_limit`]. (With a longer prefix than they have, they might fit in any case.)
+///
+/// Of a page that takes more than half, no neighbour is looked at: that would be two cache misses for almost
+/// every removal. Only headers are read.
+pub(super) fn must_merge(left: Page<'_>, right: Page<'_>) -> bool {
+    !is_settled(left) && !is_settled(right) && fit_together(left, right)
+}
+
+/// Whether a page takes more than half of its bytes.
+pub(super) fn is_settled(page: Page<'_>) -> bool {
+    page.used_len() > page.bytes().len() / 2
+}
+
+/// Whether two neighbours fit into [`merge_limit`] together, under the prefixes that they have.
+pub(super) fn fit_together(left: Page<'_>, right: Page<'_>) -> bool {
+    let prefix_len = left.prefix().len().min(right.prefix().len());
+    let cost = |page: Page<'_>| page.total_cost() + page.len() * page.prefix().len();
+    let len = len_under(prefix_len, left.len() + right.len(), cost(left) + cost(right));
+    len <= merge_limit(left.bytes().len())
 }
 
 /// How full pages are after a group is laid out: the rest is room for what comes next.
@@ -69,7 +91,7 @@ impl<'a> Cells<'a> {
     /// Bytes of a page of these cells.
     pub(super) fn packed_len(&self, range: Range<usize>) -> usize {
         let (shared, keyed, cost) = self.measure(range);
-        packed_len_of(shared, keyed, cost)
+        packed_len_of(self.level == 0, shared, keyed, cost)
     }
 
     /// Where to cut into pages: the ends of the pages, no two neighbours of which would be merged again.

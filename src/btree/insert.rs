@@ -1,6 +1,7 @@
 //! Insertion: descend, edit the leaf, let [`super::balance`] do the rest where it does not fit.
 
 use super::balance::{self, Below, Edit};
+use super::full;
 use super::path::{self, Frame};
 use crate::error::{Error, Result};
 use crate::page::{
@@ -64,6 +65,14 @@ fn place<P: PagesMut>(
     let leaf = Page::new(pages.bytes(index));
     match leaf.search(0, cell.suffix) {
         Err(at) => {
+            let (bytes, scratch) = pages.bytes_mut(index);
+            if PageMut::new(bytes).try_insert(at, cell, scratch) {
+                path::add_below(pages, root, path.above(depth), 1, flags);
+                return Ok(false);
+            }
+            if full::insert(pages, root, &path, at, cell)? {
+                return Ok(false);
+            }
             let edit = Edit { at, remove: 0, cells: std::slice::from_ref(cell) };
             balance::apply(pages, root, &mut path, depth, &edit, Below { count: 1, flags })?;
             Ok(false)

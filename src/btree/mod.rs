@@ -19,9 +19,12 @@ mod compact;
 mod cursor;
 mod cuts;
 mod diff;
+mod full;
 mod group;
 mod insert;
+mod many;
 mod path;
+mod range;
 mod rank;
 mod remove;
 #[cfg(test)]
@@ -29,15 +32,17 @@ mod tests;
 mod verify;
 
 pub(crate) use compact::{relocate, repack};
-pub(crate) use cursor::{Bounds, Range, first, last, nth, split};
+pub(crate) use cursor::{Bounds, Entry, first, last, nth, split};
 pub(crate) use diff::{Difference, Differences, Origin};
+pub(crate) use many::{LANES, get_many};
 pub(crate) use insert::{check_lengths, insert, overwrite};
+pub(crate) use range::Range;
 pub(crate) use rank::{count, rank};
 pub(crate) use remove::{clear, remove, remove_range};
 pub(crate) use verify::{Census, Depth, TreeCensus, verify};
 
 use crate::error::Result;
-use crate::page::{LeafValue, Page, TreeRoot};
+use crate::page::{LeafValue, TreeRoot};
 use crate::pager::Pages;
 
 /// The value of `key`. One page a level.
@@ -49,22 +54,15 @@ pub(crate) fn get<'p, P: Pages>(pages: &'p P, root: &TreeRoot, key: &[u8]) -> Re
     loop {
         let page = pages.page(&child, level)?;
         if level == 0 {
-            return match page.search(0, key) {
-                Ok(i) => value(pages, page, i).map(Some),
-                Err(_) => Ok(None),
-            };
+            return page.find(key).map(|value| value_of(pages, value)).transpose();
         }
-        child = page.child(page.child_index(key));
+        child = page.child_of(key);
         level -= 1;
     }
 }
 
-/// The value of entry `i` of a leaf, wherever it lies.
-fn value<'p, P: Pages + ?Sized>(pages: &'p P, leaf: Page<'p>, i: usize) -> Result<&'p [u8]> {
-    value_of(pages, leaf.value(i))
-}
-
 /// The value that a leaf has or refers to.
+#[inline]
 fn value_of<'p, P: Pages + ?Sized>(pages: &'p P, value: LeafValue<'p>) -> Result<&'p [u8]> {
     match value {
         LeafValue::Inline(value) => Ok(value),

@@ -12,7 +12,7 @@ use proptest::prelude::*;
 use super::verify::{Census, Depth, verify};
 use super::*;
 use crate::page::{
-    Child, Expected, OverflowRef, PageId, PageMut, Seed, TxnId, check, finalize, index, key_len_max,
+    Child, Expected, OverflowRef, Page, PageId, PageMut, Seed, TxnId, check, finalize, index, key_len_max,
     run_pages,
 };
 use crate::pager::PagesMut;
@@ -107,14 +107,19 @@ impl PagesMut for Double {
         (self.heap[index].as_mut().unwrap(), &mut self.scratch)
     }
 
+    fn pair_mut(&mut self, a: usize, b: usize) -> (&mut [u8], &mut [u8], &mut Vec<u8>) {
+        let [a, b] = self.heap.get_disjoint_mut([a, b]).unwrap();
+        (a.as_mut().unwrap(), b.as_mut().unwrap(), &mut self.scratch)
+    }
+
     fn buffer(&mut self) -> Box<[u8]> {
         vec![0xEE; self.page_size].into()
     }
 
     fn recycle(&mut self, _: Box<[u8]>) {}
 
-    fn adopt(&mut self, buffer: Box<[u8]>) -> usize {
-        self.heap.push(Some(buffer));
+    fn new_page(&mut self) -> usize {
+        self.heap.push(Some(vec![0xEE; self.page_size].into()));
         self.heap.len() - 1
     }
 
@@ -159,14 +164,15 @@ fn check_tree(pages: &Double, root: &TreeRoot, model: &Model) {
     let all = (Bound::Unbounded, Bound::Unbounded);
     let mut range = Range::new(pages, root, &all);
     for (key, value) in model {
-        let (k, v) = range.next_entry().unwrap().unwrap();
+        let entry = range.next_entry().unwrap().unwrap();
+        let (k, v) = (entry.key(), entry.value);
         assert_eq!((&*k, v), (&key[..], &value[..]));
         assert_eq!(get(pages, root, key).unwrap(), Some(&value[..]));
     }
     assert!(range.next_entry().is_none());
     let mut range = Range::new(pages, root, &all);
     for (key, _) in model.iter().rev() {
-        assert_eq!(&*range.next_back_entry().unwrap().unwrap().0, &key[..]);
+        assert_eq!(&*range.next_back_entry().unwrap().unwrap().key(), &key[..]);
     }
     assert!(range.next_back_entry().is_none());
 }
@@ -278,7 +284,7 @@ fn ask(pages: &Double, root: &TreeRoot, model: &Model, a: &[u8], b: &[u8]) {
     let rank_a = model.keys().take_while(|key| key.as_slice() < a).count();
     assert_eq!(rank(pages, root, a).unwrap(), rank_a as u64);
     let at = |i: usize| model.iter().nth(i).map(|(k, v)| (k.clone(), v.clone()));
-    let got = nth(pages, root, rank_a as u64).unwrap().map(|(k, v)| (k.to_vec(), v.to_vec()));
+    let got = nth(pages, root, rank_a as u64).unwrap().map(|e| (e.key().into_owned(), e.value.to_vec()));
     assert_eq!(got, at(rank_a));
     let bounds = (Bound::Excluded(a), Bound::Included(b));
     let in_range = |key: &&Vec<u8>| key.as_slice() > a && key.as_slice() <= b;
@@ -290,7 +296,7 @@ fn ask(pages: &Double, root: &TreeRoot, model: &Model, a: &[u8], b: &[u8]) {
             0 => (range.next_back_entry(), expected.pop_back()),
             _ => (range.next_entry(), expected.pop_front()),
         };
-        assert_eq!(got.map(|entry| entry.unwrap().0.to_vec()).as_ref(), wanted);
+        assert_eq!(got.map(|entry| entry.unwrap().key().into_owned()).as_ref(), wanted);
         if wanted.is_none() {
             break;
         }

@@ -1,6 +1,6 @@
 //! The whole of one tree, page by page: what the whole-file check and the statistics are made of.
 
-use super::cuts::merge_limit;
+use super::cuts::{merge_limit, must_merge};
 use crate::error::{Error, Result};
 use crate::page::{
     Child, LeafValue, OverflowRef, Page, TreeRoot, check_unused, index, merged_len, run_pages,
@@ -191,7 +191,7 @@ impl<'w> Walk<'w> {
         }
     }
 
-    /// No two neighbours fit together into 3/4 of a page.
+    /// No two neighbours that take half a page at most fit together into 3/4 of one.
     fn neighbours(&mut self, parent: Page<'_>) {
         let level = parent.level().saturating_sub(1);
         for i in 1..parent.len() {
@@ -199,7 +199,7 @@ impl<'w> Walk<'w> {
             let (Ok(a), Ok(b)) = (self.page(&left, level), self.page(&right, level)) else { continue };
             let merged = merged_len(a, b, &parent.key(i));
             let limit = merge_limit(self.pages.page_size());
-            if merged <= limit {
+            if must_merge(a, b) && merged <= limit {
                 let what = format!("it and page {} fit together: {merged} of {limit} bytes", right.page());
                 self.census.fault(left.page().0, what);
             }

@@ -36,7 +36,9 @@ impl Child {
         (self.word & DIRTY != 0).then(|| super::index(self.word & PAGE_ID_MASK))
     }
 
+    #[inline]
     pub(crate) fn decode(fixed: &[u8]) -> Child {
+        let Some(fixed) = fixed.first_chunk::<BRANCH_KEY_AT>() else { return Child::default() };
         Child { word: get_u64(fixed, 0), birth: TxnId(get_u64(fixed, 8)), count: get_u64(fixed, 16) }
     }
 

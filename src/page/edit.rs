@@ -1,14 +1,14 @@
 //! Changes to a page on the heap, and what makes it fit for the disk.
 
 use super::build::write_cell;
-use super::slotted::{Page, Slot};
+use super::slotted::Page;
 use super::{
     Cell, Child, HEADER_LEN, PageId, SLOT_LEN, Seed, TxnId, get_u32, put_u16, put_u32, put_u64, to_u16,
 };
 
 /// A leaf or branch page on the heap.
 pub(crate) struct PageMut<'a> {
-    bytes: &'a mut [u8],
+    pub(super) bytes: &'a mut [u8],
 }
 
 /// Makes `bytes` an empty page of `kind`.
@@ -112,32 +112,13 @@ impl<'a> PageMut<'a> {
         self.bytes[at..at + bytes.len()].copy_from_slice(bytes);
     }
 
-    /// Closes the holes between cells, in the order of the slots.
+    /// Closes the holes between cells.
     fn compact(&mut self, scratch: &mut Vec<u8>) {
-        let page = Page::new(self.bytes);
-        let (slots_at, count, len) = (page.slots_at(), page.len(), self.bytes.len());
-        let total: usize = (0..count).map(|i| page.cell_len(i)).sum();
-        scratch.clear();
-        for i in 0..count {
-            let at = usize::from(page.slot(i).offset);
-            scratch.extend_from_slice(&page.bytes()[at..at + page.cell_len(i)]);
-        }
-        let cells_at = len - total;
-        let mut at = cells_at;
-        for i in 0..count {
-            let page = Page::new(self.bytes);
-            let (slot, cell_len) = (page.slot(i), page.cell_len(i));
-            let slot = Slot { offset: to_u16(at), ..slot };
-            // The cell's length is read through its old offset, so slots move only after it.
-            self.bytes[slots_at + i * SLOT_LEN..][..SLOT_LEN].copy_from_slice(&slot.encode());
-            at += cell_len;
-        }
-        self.bytes[cells_at..].copy_from_slice(scratch);
-        self.set_cells_at(cells_at);
-        self.set_dead(0);
+        let page = self.view();
+        self.keep(0..page.len(), page.prefix_len(), scratch);
     }
 
-    fn set_len(&mut self, count: usize) {
+    pub(super) fn set_len(&mut self, count: usize) {
         put_u16(self.bytes, 6, to_u16(count));
     }
 
@@ -145,7 +126,7 @@ impl<'a> PageMut<'a> {
         put_u16(self.bytes, 26, to_u16(dead));
     }
 
-    fn set_cells_at(&mut self, at: usize) {
+    pub(super) fn set_cells_at(&mut self, at: usize) {
         put_u32(self.bytes, 28, u32::try_from(at).expect("a page has at most 65,536 bytes"));
     }
 }

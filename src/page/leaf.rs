@@ -1,7 +1,9 @@
 //! What stands in a leaf cell beside its key: a value, or a reference to an overflow run.
 
-use super::slotted::{EXTENDED_TAIL, LEAF_KEY_AT, Page};
-use super::{PAGE_ID_MASK, PageId, TxnId, get_u16, get_u32, get_u64, to_u16};
+use super::search::CELL_AHEAD;
+use super::slotted::{EXTENDED_TAIL, LEAF_KEY_AT, Page, Slot};
+use super::{PAGE_ID_MASK, PageId, SLOT_LEN, TxnId, get_u16, get_u32, get_u64, to_u16};
+use crate::prefetch::prefetch;
 
 /// The kind of an extended cell that refers to an overflow run. On disk: never renumber.
 ///
@@ -55,6 +57,50 @@ pub(crate) fn inline_fixed(value_len: usize) -> [u8; LEAF_KEY_AT] {
     to_u16(value_len).to_le_bytes()
 }
 
+/// A leaf to read many entries of: its header is decoded once.
+#[derive(Clone, Copy)]
+pub(crate) struct Leaf<'a> {
+    page: Page<'a>,
+    prefix: &'a [u8],
+    slots: &'a [[u8; SLOT_LEN]],
+}
+
+impl<'a> Leaf<'a> {
+    pub(crate) fn new(page: Page<'a>) -> Leaf<'a> {
+        let (prefix, slots) = page.prefix_and_slots();
+        Leaf { page, prefix, slots }
+    }
+
+    pub(crate) fn page(&self) -> Page<'a> {
+        self.page
+    }
+
+    /// What every key begins with.
+    #[inline]
+    pub(crate) fn prefix(&self) -> &'a [u8] {
+        self.prefix
+    }
+
+    #[inline]
+    pub(crate) fn len(&self) -> usize {
+        self.slots.len()
+    }
+
+    /// The suffix and the value of entry `i`.
+    #[inline]
+    pub(crate) fn entry(&self, i: usize) -> (&'a [u8], LeafValue<'a>) {
+        self.page.entry_of(self.slots.get(i).map_or(Slot::default(), |slot| Slot::decode(*slot)))
+    }
+
+    /// Asks for the bytes of entry `i`, if there is one.
+    #[inline]
+    pub(crate) fn ask_for(&self, i: usize) {
+        if let Some(slot) = self.slots.get(i) {
+            prefetch::<CELL_AHEAD>(self.page.cell_bytes(Slot::decode(*slot)));
+        }
+    }
+}
+
 /// A value as its leaf has it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum LeafValue<'a> {
@@ -68,8 +114,12 @@ impl<'a> Page<'a> {
     /// The suffix and the value of entry `i` of a leaf, whose slot is decoded once.
     #[inline]
     pub(crate) fn leaf_entry(self, i: usize) -> (&'a [u8], LeafValue<'a>) {
-        let slot = self.slot(i);
-        let cell = self.bytes().get(usize::from(slot.offset)..).unwrap_or(&[]);
+        self.entry_of(self.slot(i))
+    }
+
+    #[inline]
+    pub(super) fn entry_of(self, slot: Slot) -> (&'a [u8], LeafValue<'a>) {
+        let cell = self.cell_bytes(slot);
         let end = LEAF_KEY_AT + slot.key_len();
         let Some((key, tail)) = cell.split_at_checked(end) else { return (&[], LeafValue::Inline(&[])) };
         let value = if slot.is_extended() {

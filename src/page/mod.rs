@@ -14,6 +14,8 @@ mod free_log;
 mod leaf;
 mod meta;
 mod root;
+mod search;
+mod shift;
 mod slotted;
 mod table_record;
 #[cfg(test)]
@@ -21,17 +23,18 @@ mod tests;
 
 pub(crate) use branch::{Child, DIRTY, HAS_OVERFLOW};
 pub(crate) use build::{
-    build, cell_cost, merged_len, merged_len_at_least, packed_len, packed_len_of, packed_page_len,
-    separator_len, shared_len,
+    build, cell_cost, merged_len, packed_len, packed_len_of, packed_page_len, separator_len, shared_bytes,
+    shared_len,
 };
 pub(crate) use check::{Expected, check, check_unused};
 pub(crate) use checksum::{Seed, record_sum, run_sum};
 pub(crate) use commit_record::{CommitRecord, RECORD_PAGES_MAX, RECORD_RUNS_MAX, RecordRun};
 pub(crate) use edit::{PageMut, finalize, init};
 pub(crate) use free_log::{Extent, FreeLogPage, LogLink, free_log_capacity};
-pub(crate) use leaf::{LeafValue, OverflowRef, inline_fixed};
+pub(crate) use leaf::{Leaf, LeafValue, OverflowRef, inline_fixed};
 pub(crate) use meta::{HEAD_LEN, HeadRecord, META_LEN, Meta};
 pub(crate) use root::{FreeRoot, ROOT_WORDS, Root, TreeRoot};
+pub(crate) use shift::{build_part, len_under, prefix_between};
 pub(crate) use slotted::{Cell, Page};
 pub(crate) use table_record::{TABLE_ROOT_AT, TableRecord};
 
@@ -124,14 +127,17 @@ fn to_u16(n: usize) -> u16 {
 }
 
 /// Little-endian reads that answer zero outside the bytes, so that no caller needs to check first.
+#[inline]
 fn get_u16(bytes: &[u8], at: usize) -> u16 {
     bytes.get(at..).and_then(<[u8]>::first_chunk).map_or(0, |b| u16::from_le_bytes(*b))
 }
 
+#[inline]
 fn get_u32(bytes: &[u8], at: usize) -> u32 {
     bytes.get(at..).and_then(<[u8]>::first_chunk).map_or(0, |b| u32::from_le_bytes(*b))
 }
 
+#[inline]
 fn get_u64(bytes: &[u8], at: usize) -> u64 {
     bytes.get(at..).and_then(<[u8]>::first_chunk).map_or(0, |b| u64::from_le_bytes(*b))
 }

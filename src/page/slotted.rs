@@ -127,8 +127,22 @@ impl<'a> Page<'a> {
         self.slots_at() + self.len() * SLOT_LEN
     }
 
+    #[inline]
     fn slots(self) -> &'a [[u8; SLOT_LEN]] {
-        self.bytes.get(self.slots_at()..self.slots_end()).unwrap_or(&[]).as_chunks().0
+        self.prefix_and_slots().1
+    }
+
+    /// What a search looks at, the header decoded once.
+    #[inline]
+    pub(super) fn prefix_and_slots(self) -> (&'a [u8], &'a [[u8; SLOT_LEN]]) {
+        let parts = || {
+            let (header, body) = self.bytes.split_first_chunk::<HEADER_LEN>()?;
+            let (count, prefix_len) = (get_u16(header, 6), usize::from(get_u16(header, 24)));
+            let from = slots_at(prefix_len) - HEADER_LEN;
+            let slots = body.get(from..from + usize::from(count) * SLOT_LEN)?;
+            Some((&body[..prefix_len], slots.as_chunks().0))
+        };
+        parts().unwrap_or((&[], &[]))
     }
 
     /// Bytes that the page could still take, its holes included.
@@ -136,7 +150,8 @@ impl<'a> Page<'a> {
         (self.cells_at() + self.dead()).saturating_sub(self.slots_end())
     }
 
-    fn key_at(self) -> usize {
+    #[inline]
+    pub(super) fn key_at(self) -> usize {
         if self.is_leaf() { LEAF_KEY_AT } else { BRANCH_KEY_AT }
     }
 
@@ -144,8 +159,9 @@ impl<'a> Page<'a> {
         self.slots().get(i).map_or(Slot::default(), |s| Slot::decode(*s))
     }
 
-    /// The bytes of cell `i` and whatever lies behind it.
-    fn cell_bytes(self, slot: Slot) -> &'a [u8] {
+    /// The bytes of a cell and whatever lies behind it.
+    #[inline]
+    pub(super) fn cell_bytes(self, slot: Slot) -> &'a [u8] {
         self.bytes.get(usize::from(slot.offset)..).unwrap_or(&[])
     }
 
@@ -154,7 +170,8 @@ impl<'a> Page<'a> {
         self.suffix_of(self.slot(i))
     }
 
-    fn suffix_of(self, slot: Slot) -> &'a [u8] {
+    #[inline]
+    pub(super) fn suffix_of(self, slot: Slot) -> &'a [u8] {
         let at = self.key_at();
         self.cell_bytes(slot).get(at..at + slot.key_len()).unwrap_or(&[])
     }
@@ -201,44 +218,6 @@ impl<'a> Page<'a> {
     pub(crate) fn key(self, i: usize) -> Vec<u8> {
         [self.prefix(), self.suffix(i)].concat()
     }
-
-    /// Where `key` stands among the cells from `first` on, or where it would stand.
-    ///
-    /// The first cell of a branch has no separator of its own: branches search from 1.
-    pub(crate) fn search(self, first: usize, key: &[u8]) -> Result<usize, usize> {
-        let prefix = self.prefix();
-        let Some(rest) = key.strip_prefix(prefix) else {
-            // Outside the prefix: before or behind every key of the page.
-            return Err(if key < prefix { first } else { self.len() });
-        };
-        let slots = self.slots();
-        let head = head(rest);
-        let mut low = lower_bound(slots, first, head);
-        if slots.get(low).is_none_or(|s| Slot::decode(*s).head != head) {
-            return Err(low);
-        }
-        let mut high = match head.checked_add(1) {
-            Some(next) => lower_bound(slots, low + 1, next),
-            None => slots.len(),
-        };
-        while low < high {
-            let middle = low + (high - low) / 2;
-            match self.suffix_of(Slot::decode(slots[middle])).cmp(rest) {
-                std::cmp::Ordering::Less => low = middle + 1,
-                std::cmp::Ordering::Equal => return Ok(middle),
-                std::cmp::Ordering::Greater => high = middle,
-            }
-        }
-        Err(low)
-    }
-
-    /// The child of a branch whose keys may include `key`: the last whose separator is not greater.
-    pub(crate) fn child_index(self, key: &[u8]) -> usize {
-        match self.search(1, key) {
-            Ok(equal) => equal,
-            Err(greater) => greater.saturating_sub(1),
-        }
-    }
 }
 
 impl std::fmt::Debug for Page<'_> {
@@ -262,6 +241,7 @@ pub(super) struct Slot {
 }
 
 impl Slot {
+    #[inline]
     pub(super) fn decode(bytes: [u8; SLOT_LEN]) -> Slot {
         let [h0, h1, h2, h3, o0, o1, k0, k1] = bytes;
         Slot {
@@ -271,16 +251,23 @@ impl Slot {
         }
     }
 
+    /// One word, so that it is one store.
+    #[inline]
     pub(super) fn encode(self) -> [u8; SLOT_LEN] {
-        let ([h0, h1, h2, h3], [o0, o1], [k0, k1]) =
-            (self.head.to_le_bytes(), self.offset.to_le_bytes(), self.key.to_le_bytes());
-        [h0, h1, h2, h3, o0, o1, k0, k1]
+        (u64::from(self.head) | u64::from(self.offset) << 32 | u64::from(self.key) << 48).to_le_bytes()
     }
 
+    #[inline]
     pub(super) fn key_len(self) -> usize {
         usize::from(self.key & !EXTENDED)
     }
 
+    /// The last field for a suffix of another length.
+    pub(super) fn with_key_len(self, len: usize) -> u16 {
+        super::to_u16(len) | self.key & EXTENDED
+    }
+
+    #[inline]
     pub(super) fn is_extended(self) -> bool {
         self.key & EXTENDED != 0
     }
@@ -293,6 +280,7 @@ pub(super) const fn slots_at(prefix_len: usize) -> usize {
 
 /// The first four bytes of a suffix as a number that orders as they do; short suffixes are padded with zeros.
 #[expect(clippy::big_endian_bytes, reason = "the order of bytes is the order of big-endian numbers")]
+#[inline]
 pub(super) fn head(suffix: &[u8]) -> u32 {
     match suffix.first_chunk() {
         Some(four) => u32::from_be_bytes(*four),
@@ -302,18 +290,4 @@ pub(super) fn head(suffix: &[u8]) -> u32 {
             u32::from_be_bytes(four)
         }
     }
-}
-
-/// The first slot from `first` on whose head is at least `head`. Halving without branches: the comparison
-/// selects, it does not jump.
-fn lower_bound(slots: &[[u8; SLOT_LEN]], first: usize, head: u32) -> usize {
-    let Some(mut rest) = slots.get(first..) else { return slots.len() };
-    let mut base = first;
-    while rest.len() > 1 {
-        let (left, right) = rest.split_at(rest.len() / 2);
-        let less = left.last().is_some_and(|s| Slot::decode(*s).head < head);
-        base += if less { left.len() } else { 0 };
-        rest = if less { right } else { left };
-    }
-    base + usize::from(rest.first().is_some_and(|s| Slot::decode(*s).head < head))
 }

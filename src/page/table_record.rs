@@ -13,65 +13,77 @@ const KIND_PLAIN: u8 = 1;
 /// The only key encoding in version 1: the order of keys is the order of their bytes.
 const ENCODING_VERSION: u16 = 1;
 
-/// FORMAT.md, "Table record".
+/// FORMAT.md, "Table record". The names of the types are `&[u8]` where they stand in the page, `&str` where
+/// somebody has seen that they are text, else `String`.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct TableRecord {
+pub(crate) struct TableRecord<S> {
     pub(crate) root: TreeRoot,
-    pub(crate) key_type: String,
-    pub(crate) value_type: String,
+    pub(crate) key_type: S,
+    pub(crate) value_type: S,
 }
 
-impl TableRecord {
+impl<S: AsRef<str>> TableRecord<S> {
     pub(crate) fn encode(&self) -> Vec<u8> {
+        let (key_type, value_type) = (self.key_type.as_ref(), self.value_type.as_ref());
         let mut bytes = vec![0; FIXED_LEN];
         bytes[..TREE_ROOT_LEN].copy_from_slice(&self.root.encode());
         bytes[32] = KIND_PLAIN;
         bytes[34..36].copy_from_slice(&1u16.to_le_bytes());
         bytes[36..38].copy_from_slice(&ENCODING_VERSION.to_le_bytes());
-        assert!(
-            self.key_type.len().max(self.value_type.len()) <= usize::from(u16::MAX),
-            "checked at creation"
-        );
-        bytes[38..40].copy_from_slice(&to_u16(self.key_type.len()).to_le_bytes());
-        bytes[40..42].copy_from_slice(&to_u16(self.value_type.len()).to_le_bytes());
-        bytes.extend_from_slice(self.key_type.as_bytes());
-        bytes.extend_from_slice(self.value_type.as_bytes());
+        assert!(key_type.len().max(value_type.len()) <= usize::from(u16::MAX), "checked at creation");
+        bytes[38..40].copy_from_slice(&to_u16(key_type.len()).to_le_bytes());
+        bytes[40..42].copy_from_slice(&to_u16(value_type.len()).to_le_bytes());
+        bytes.extend_from_slice(key_type.as_bytes());
+        bytes.extend_from_slice(value_type.as_bytes());
         bytes
     }
 
-    /// Decodes a record that stands in catalog page `page`.
-    pub(crate) fn decode(bytes: &[u8], page: PageId) -> Result<TableRecord> {
+    pub(crate) fn to_owned(&self) -> TableRecord<String> {
+        let (key_type, value_type) = (self.key_type.as_ref(), self.value_type.as_ref());
+        TableRecord { root: self.root, key_type: key_type.to_owned(), value_type: value_type.to_owned() }
+    }
+}
+
+impl<'a> TableRecord<&'a [u8]> {
+    /// Decodes a record that stands in catalog page `page`. Allocates nothing.
+    #[inline]
+    pub(crate) fn decode(bytes: &'a [u8], page: PageId) -> Result<TableRecord<&'a [u8]>> {
         let fault = |what, expected: &str| Error::corrupted(page.0, what, expected, "something else");
-        let kind = bytes.get(32).copied().unwrap_or(0);
-        if kind != KIND_PLAIN {
-            return Err(Error::Unsupported { what: "table kind", found: u64::from(kind) });
+        let Some((fixed, types)) = bytes.split_first_chunk::<FIXED_LEN>() else {
+            return Err(fault("length of a table record", "the length of its parts"));
+        };
+        if fixed[32] != KIND_PLAIN {
+            return Err(Error::Unsupported { what: "table kind", found: u64::from(fixed[32]) });
         }
-        let version = get_u16(bytes, 36);
+        let version = get_u16(fixed, 36);
         if version != ENCODING_VERSION {
             return Err(Error::Unsupported { what: "key encoding", found: u64::from(version) });
         }
-        let key_end = FIXED_LEN + usize::from(get_u16(bytes, 38));
-        let value_end = key_end + usize::from(get_u16(bytes, 40));
-        if bytes.len() != value_end {
+        let (key_len, value_len) = (usize::from(get_u16(fixed, 38)), usize::from(get_u16(fixed, 40)));
+        if types.len() != key_len + value_len {
             return Err(fault("length of a table record", "the length of its parts"));
         }
-        if !TreeRoot::is_plausible(&bytes[..TREE_ROOT_LEN]) {
+        if !TreeRoot::is_plausible(&fixed[..TREE_ROOT_LEN]) {
             return Err(fault("root of a table", "page, birth, entries and level"));
         }
-        if get_u16(bytes, 34) != 1 {
-            return Err(Error::Unsupported { what: "value alignment", found: get_u16(bytes, 34).into() });
+        if get_u16(fixed, 34) != 1 {
+            return Err(Error::Unsupported { what: "value alignment", found: get_u16(fixed, 34).into() });
         }
-        if bytes[33] != 0 || bytes[42..FIXED_LEN].iter().any(|b| *b != 0) {
+        if fixed[33] != 0 || fixed[42..] != [0; FIXED_LEN - 42] {
             return Err(fault("reserved bytes of a table record", "zeros"));
         }
-        let text = |from, to| {
-            let bytes: &[u8] = &bytes[from..to];
-            String::from_utf8(bytes.to_vec()).map_err(|_| fault("type name", "UTF-8"))
-        };
+        let (key_type, value_type) = types.split_at(key_len);
+        Ok(TableRecord { root: TreeRoot::decode(fixed), key_type, value_type })
+    }
+
+    /// The record, the names of its types seen to be text.
+    pub(crate) fn text(&self, page: PageId) -> Result<TableRecord<&'a str>> {
+        let fault = |_| Error::corrupted(page.0, "type name", "UTF-8", "something else");
+        let text = |bytes| std::str::from_utf8(bytes).map_err(fault);
         Ok(TableRecord {
-            root: TreeRoot::decode(bytes),
-            key_type: text(FIXED_LEN, key_end)?,
-            value_type: text(key_end, value_end)?,
+            root: self.root,
+            key_type: text(self.key_type)?,
+            value_type: text(self.value_type)?,
         })
     }
 }

@@ -13,7 +13,7 @@ use super::free_log::{LogPlan, records, still_true};
 use super::head::{Head, Written};
 use super::space::{Placement, coalesce};
 use super::txn::{Ids, Txn};
-use super::write_set::{Sealed, WriteSet};
+use super::write_set::{Bytes, Sealed, WriteSet};
 use crate::error::Result;
 use crate::page::{Extent, PageId, Root, TreeRoot, TxnId, free_log_capacity};
 
@@ -58,8 +58,9 @@ impl<'t> Commit<'t> {
         let plan = txn.writer.log.plan(&snapshot, seed, freed.len() + 8, extents, renew)?;
         freed.extend(coalesce(txn.writer.log.freed(&plan, id), &txn.pins));
 
-        // Every page may come from an extent of its own, and then takes a record of its own.
-        let known = records_known(&txn, &freed, &plan, &Ids::default());
+        // Every page may come from an extent of its own, and then takes a record of its own. What retired
+        // pages said is not looked at yet: should it be more now, further pages are taken when it is.
+        let known = txn.writer.log.carried(&plan) + plan.said_by_retired.len() + records_of(&txn, &freed, 0);
         let log_pages = (known as u64 + pages + 16) / (free_log_capacity(page_size) as u64 - 2) + 1;
         txn.frees = frees + log_pages;
         let ids = txn.allocate(pages + log_pages)?;
@@ -117,7 +118,12 @@ impl<'t> Commit<'t> {
     fn write_log(&mut self) -> Result<u64> {
         let Commit { txn, freed, plan, ids, sealed } = self;
         let capacity = free_log_capacity(txn.pager.base.page_size);
-        let known = records_known(txn, freed, plan, ids);
+        // What holds before this commit gives anything back, and after it has taken what it needs; should the
+        // log itself take more, it says so. All that is said below comes later, and wins.
+        let said = still_true(plan, &txn.writer.space);
+        let mut all = records(said);
+        let unused = ids.iter().map(|(start, len)| Extent::free(start, len).records()).sum();
+        let known = txn.writer.log.carried(plan) + all.len() + records_of(txn, freed, unused);
         let mut pages: Vec<PageId> = Vec::new();
         // Where the numbers are used up, each further page is a record more.
         while pages.len() * capacity < known + pages.len() {
@@ -135,30 +141,25 @@ impl<'t> Commit<'t> {
         txn.pins = pins;
         let (page_count, cut_off) = trim(txn);
 
-        let said = still_true(plan, &txn.writer.space);
-        let new = taken.into_iter().chain(unused).chain(freed.iter().copied()).chain(cut_off);
-        let mut all = records(new);
-        txn.writer.log.earn(all.len());
-        all.extend(records(said));
+        let new = records(taken.into_iter().chain(unused).chain(freed.iter().copied()).chain(cut_off));
+        txn.writer.log.earn(new.len());
+        all.extend(new);
         let (id, seed, page_size) = (txn.id(), txn.pager.base.seed, txn.pager.base.page_size);
         let pages = txn.writer.log.write(plan, all, &pages, id, seed, page_size);
-        sealed.pages.extend(pages);
+        sealed.pages.extend(pages.into_iter().map(|(id, bytes)| (id, Bytes::Own(bytes))));
         Ok(page_count)
     }
 }
 
-/// How many records a commit writes at most, as far as it has taken pages. What it frees and what it does not
-/// need after all is said twice where a page that is taken out of the log said something of the same place.
-fn records_known(txn: &Txn, freed: &[Extent], plan: &LogPlan, ids: &Ids) -> usize {
+/// How many records say at most what a commit changes, as far as it has taken pages; `unused` are for what it
+/// may give back.
+fn records_of(txn: &Txn, freed: &[Extent], unused: usize) -> usize {
     let count = |extents: &mut dyn Iterator<Item = Extent>| extents.map(|e| e.records()).sum::<usize>();
     let taken = count(&mut txn.taken.iter().map(|(start, len)| Extent::used(*start, *len)));
-    let unused =
-        count(&mut txn.own_free.iter().chain(ids.iter()).map(|(start, len)| Extent::free(start, len)));
-    let freed = count(&mut freed.iter().copied());
-    let said = count(&mut still_true(plan, &txn.writer.space).into_iter());
+    let given_back = count(&mut txn.own_free.iter().map(|(start, len)| Extent::free(start, len)));
     // The end of the file may be longer than one record can say.
     let cut_off = Extent::used(0, txn.end).records();
-    txn.writer.log.carried(plan) + said + taken + 2 * (unused + freed) + cut_off
+    taken + given_back + unused + count(&mut freed.iter().copied()) + cut_off
 }
 
 /// Lowers the page count by what is free at the end, if that is worth it; the record that takes it back.

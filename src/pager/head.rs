@@ -44,7 +44,8 @@ impl Head {
         if written.len() as u64 > RECORD_PAGES_MAX {
             return None;
         }
-        written.sort_unstable_by_key(|w| w.page);
+        // Two runs, each sorted: the stable sort merges such in one go.
+        written.sort_by_key(|w| w.page);
         Some(written)
     }
 

@@ -9,6 +9,7 @@
 //! Locks are taken in this order: writer, leader, heads, view. A commit gives the writer lock back before it
 //! waits for the leader's, so that the next transaction begins while the disk works.
 
+mod arena;
 mod checked;
 mod commit;
 mod extents;

@@ -13,6 +13,11 @@ pub(crate) trait Pages: Sync {
     /// The page that `child` names, which stands at `level`. Checked at first touch.
     fn page(&self, child: &Child, level: u8) -> Result<Page<'_>>;
 
+    /// Asks the processor for the beginning of a page that will be wanted soon.
+    fn ask_for(&self, child: &Child) {
+        let _ = child;
+    }
+
     /// The page, checked again whatever is remembered of it.
     fn recheck(&self, child: &Child, level: u8) -> Result<Page<'_>> {
         self.page(child, level)
@@ -41,16 +46,27 @@ pub(crate) trait PagesMut: Pages + Sized {
     /// A heap page to change, and a buffer to do it with.
     fn bytes_mut(&mut self, index: usize) -> (&mut [u8], &mut Vec<u8>);
 
+    /// Two different heap pages to change, and a buffer to do it with.
+    fn pair_mut(&mut self, a: usize, b: usize) -> (&mut [u8], &mut [u8], &mut Vec<u8>);
+
+    /// A new heap page; its content is whatever it is.
+    fn new_page(&mut self) -> usize;
+
     /// A page buffer of the right length; its content is whatever it is.
     fn buffer(&mut self) -> Box<[u8]>;
 
     /// Gives a buffer back.
     fn recycle(&mut self, buffer: Box<[u8]>);
 
-    /// Makes `buffer` a heap page; its index.
-    fn adopt(&mut self, buffer: Box<[u8]>) -> usize;
+    /// Makes a heap page of a buffer's bytes, and gives that back; its index.
+    fn adopt(&mut self, buffer: Box<[u8]>) -> usize {
+        let index = self.new_page();
+        self.bytes_mut(index).0.copy_from_slice(&buffer);
+        self.recycle(buffer);
+        index
+    }
 
-    /// Takes the bytes of the page that `child` names out of the tree: from the heap, or copied and freed.
+    /// Copies the page that `child` names to a buffer, and frees the page.
     fn take(&mut self, child: &Child, level: u8) -> Result<Box<[u8]>>;
 
     /// Frees the page that `child` names, unread.

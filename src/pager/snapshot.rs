@@ -13,11 +13,15 @@ use super::checked::{Checked, Role};
 use super::shared::{Shared, SlotIndex};
 use crate::error::{Error, Result};
 use crate::page::{self, Child, Expected, OverflowRef, Page, PageId, Root, Seed, TxnId, index, run_pages};
+use crate::prefetch::prefetch;
 use crate::storage::{Lock, Mapping, Storage};
 
 /// A value that is longer is checked by the whole-file check alone: 1 MiB takes 25 us when its bytes are hot,
 /// 150 when they are not.
 const CHECKED_VALUE_MAX: u32 = 1 << 20;
+
+/// What a search looks at first: the header, and the slots or the beginning of them.
+const SEARCHED_FIRST: usize = 256;
 
 /// What an open database is as long as anything of it is in use: the file, its lock, and who reads it.
 #[derive(Debug)]
@@ -36,17 +40,25 @@ pub(crate) struct View {
     pub(super) base: Arc<Base>,
     pub(super) mapping: Mapping,
     checked: Checked,
+    /// As the base has it, nearer.
+    page_size: usize,
 }
 
 impl View {
     pub(super) fn new(base: Arc<Base>, mapping: Mapping) -> View {
         let checked = Checked::new(mapping.capacity() / base.page_size as u64);
-        View { base, mapping, checked }
+        View { page_size: base.page_size, base, mapping, checked }
     }
 
     /// Pages that the mapping has room for.
     pub(super) fn capacity(&self) -> u64 {
         self.mapping.capacity() / self.base.page_size as u64
+    }
+
+    /// This process has just written these pages, born at `birth`: what it would find when it checked them is
+    /// what it has put there.
+    pub(super) fn trust(&self, pages: &[(PageId, u8)], birth: TxnId) {
+        pages.iter().for_each(|(id, level)| self.checked.set(*id, birth, Role::Tree(*level)));
     }
 
     /// The bytes of `pages` pages from `id` on.
@@ -55,7 +67,7 @@ impl View {
     /// The pages belong to a root that is pinned while the slice lives, or were written by the caller's own
     /// write transaction; and they are below that root's page count.
     unsafe fn bytes(&self, id: PageId, pages: u64) -> &[u8] {
-        let size = self.base.page_size;
+        let size = self.page_size;
         // SAFETY: the pages are below the page count of a pinned root, and the file is not cut there; nobody
         // writes pages of a pinned root: the contract of this function.
         unsafe { self.mapping.bytes(id.0 * size as u64, index(pages) * size) }
@@ -114,8 +126,7 @@ impl Snapshot {
     fn pages(&self, id: PageId, pages: u64, birth: TxnId) -> Result<&[u8]> {
         let end = self.end_of(birth);
         if id.0 == 0 || pages == 0 || id.0.checked_add(pages).is_none_or(|last| last > end) {
-            let found = format!("{pages} pages from {id}");
-            return Err(Error::corrupted(id.0, "page reference", format!("below {end}"), found));
+            return Err(outside(id, pages, end));
         }
         // SAFETY: the root is pinned and the pages are below its end: the contract of `new` and the line
         // above.
@@ -123,6 +134,7 @@ impl Snapshot {
     }
 
     #[cold]
+    #[inline(never)]
     fn check_page(&self, bytes: &[u8], child: &Child, level: u8) -> Result<()> {
         let (id, birth, count) = (child.page(), child.birth, child.count);
         let seed = self.view.base.seed;
@@ -156,18 +168,33 @@ impl Snapshot {
     }
 }
 
+#[cold]
+#[inline(never)]
+fn outside(id: PageId, pages: u64, end: u64) -> Error {
+    let found = format!("{pages} pages from {id}");
+    Error::corrupted(id.0, "page reference", format!("below {end}"), found)
+}
+
 impl Pages for Snapshot {
     fn page_size(&self) -> usize {
         self.view.base.page_size
     }
 
-    #[inline]
+    #[inline(always)]
     fn page(&self, child: &Child, level: u8) -> Result<Page<'_>> {
         let bytes = self.pages(child.page(), 1, child.birth)?;
+        prefetch::<SEARCHED_FIRST>(bytes);
         if !self.view.checked.is(child.page(), child.birth, Role::Tree(level)) {
             self.check_page(bytes, child, level)?;
         }
         Ok(Page::new(bytes))
+    }
+
+    #[inline]
+    fn ask_for(&self, child: &Child) {
+        if let Ok(bytes) = self.pages(child.page(), 1, child.birth) {
+            prefetch::<SEARCHED_FIRST>(bytes);
+        }
     }
 
     fn recheck(&self, child: &Child, level: u8) -> Result<Page<'_>> {

@@ -356,7 +356,7 @@ impl Txn {
     pub(super) fn write(&mut self, sealed: &mut Sealed) -> Result<()> {
         let page_size = self.page_size() as u64;
         sealed.pages.sort_unstable_by_key(|(id, _)| *id);
-        let pages: u64 = sealed.pages.iter().map(|(_, bytes)| bytes.len() as u64 / page_size).sum();
+        let pages: u64 = sealed.pages.iter().map(|(_, at)| sealed.bytes(at).len() as u64 / page_size).sum();
         self.written_pages += pages;
         if self.written_pages > RECORD_PAGES_MAX || self.pager.config.two_phase {
             self.sums = None;
@@ -365,20 +365,22 @@ impl Txn {
         while from < sealed.pages.len() {
             let start = sealed.pages[from].0;
             let mut end = start;
-            let run = sealed.pages[from..].iter().take_while(|(id, bytes)| {
+            let all = sealed.pages[from..].iter().map(|(id, at)| (*id, sealed.bytes(at)));
+            let run = all.take_while(|(id, bytes)| {
                 let next = *id == end;
                 end = if next { end + bytes.len() as u64 / page_size } else { end };
                 next
             });
-            let bufs: Vec<&[u8]> = run.map(|(_, bytes)| &bytes[..]).collect();
+            let bufs: Vec<&[u8]> = run.map(|(_, bytes)| bytes).collect();
             self.written(|pager| pager.base.storage.write_at(&bufs, start * page_size))?;
             self.written_runs += 1;
             from += bufs.len();
         }
+        self.pager.view.read().trust(&sealed.levels, self.id);
         let seed = self.pager.base.seed;
         if let Some(sums) = &mut self.sums {
-            for (id, bytes) in &sealed.pages {
-                let each = bytes.chunks_exact(index(page_size)).map(|page| record_sum(seed, page));
+            for (id, at) in &sealed.pages {
+                let each = sealed.bytes(at).chunks_exact(index(page_size)).map(|page| record_sum(seed, page));
                 sums.extend(each.zip(*id..).map(|(sum, id)| (id, sum)));
             }
         }

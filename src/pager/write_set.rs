@@ -12,13 +12,14 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use parking_lot::Mutex;
 
+use super::arena::Arena;
 use super::snapshot::Snapshot;
 use super::txn::{Ids, Txn};
 use super::{Pages, PagesMut};
 use crate::error::{Error, Result};
 use crate::page::{
-    self, Child, DIRTY, Extent, HAS_OVERFLOW, LeafValue, OverflowRef, PAGE_ID_MASK, Page, PageMut, TreeRoot,
-    TxnId, index, run_pages,
+    self, Child, DIRTY, Extent, HAS_OVERFLOW, LeafValue, OverflowRef, PAGE_ID_MASK, Page, PageId, PageMut,
+    TreeRoot, TxnId, index, run_pages,
 };
 
 /// A value of so many bytes gets its place in the file when it is inserted, and is written there from the
@@ -34,9 +35,7 @@ pub(crate) struct WriteSet {
     id: TxnId,
     /// The head root that the transaction builds on, and what it has written since.
     snapshot: Snapshot,
-    pages: Vec<Option<Box<[u8]>>>,
-    free_indexes: Vec<usize>,
-    page_count: u64,
+    pages: Arena,
     /// Values that lie outside their leaf and have no place in the file yet, in whole pages.
     runs: Vec<Option<Box<[u8]>>>,
     run_pages: u64,
@@ -54,7 +53,29 @@ pub(crate) struct WriteSet {
 #[derive(Debug, Default)]
 pub(super) struct Sealed {
     /// First page and bytes, whole pages.
-    pub(super) pages: Vec<(u64, Box<[u8]>)>,
+    pub(super) pages: Vec<(u64, Bytes)>,
+    /// Where the heap pages of each tree are.
+    arenas: Vec<Arena>,
+    /// Which of them are pages of a tree, and at which level.
+    pub(super) levels: Vec<(PageId, u8)>,
+}
+
+/// Where the bytes of sealed pages are.
+#[derive(Debug)]
+pub(super) enum Bytes {
+    /// A page of one of the arenas.
+    Heap(usize, usize),
+    Own(Box<[u8]>),
+}
+
+impl Sealed {
+    pub(super) fn bytes<'s>(&'s self, bytes: &'s Bytes) -> &'s [u8] {
+        match bytes {
+            Bytes::Heap(arena, index) => self.arenas.get(*arena).and_then(|arena| arena.get(*index)),
+            Bytes::Own(bytes) => Some(&**bytes),
+        }
+        .expect("sealed pages stay where they are")
+    }
 }
 
 impl WriteSet {
@@ -67,10 +88,8 @@ impl WriteSet {
         WriteSet {
             txn,
             id,
+            pages: Arena::new(snapshot.page_size()),
             snapshot,
-            pages: Vec::new(),
-            free_indexes: Vec::new(),
-            page_count: 0,
             runs: Vec::new(),
             run_pages: 0,
             freed: Vec::new(),
@@ -84,7 +103,7 @@ impl WriteSet {
 
     /// Pages that have no number yet.
     pub(crate) fn unsealed_pages(&self) -> u64 {
-        self.page_count + self.run_pages
+        self.pages.len() as u64 + self.run_pages
     }
 
     /// Whether pages of the tree have got their place already: then the tree must be committed, changed or
@@ -106,8 +125,16 @@ impl WriteSet {
         ids: &mut Ids,
         sealed: &mut Sealed,
     ) -> Result<()> {
+        let unsealed = self.unsealed_pages();
+        let before = sealed.pages.len();
         root.child = self.seal_page(root.child, txn, ids, sealed)?;
-        debug_assert_eq!(self.unsealed_pages(), 0, "every heap page is in the tree");
+        debug_assert!(
+            self.run_pages == 0 && sealed.pages.len() - before <= index(unsealed),
+            "every heap page is in the tree"
+        );
+        let arena = self.pages.take();
+        self.heap_bytes.fetch_sub(arena.len() * self.page_size(), Ordering::Relaxed);
+        sealed.arenas.push(arena);
         Ok(())
     }
 
@@ -119,38 +146,33 @@ impl WriteSet {
         ids: &mut Ids,
         sealed: &mut Sealed,
     ) -> Result<Child> {
-        let Some(mut bytes) = child.dirty().and_then(|index| self.release(index)) else {
-            return Ok(child);
-        };
-        let page = Page::new(&bytes);
+        let Some(at) = child.dirty() else { return Ok(child) };
+        let page = Page::new(self.bytes(at));
+        let level = page.level();
         if !page.is_leaf() {
             for i in 0..page.len() {
-                let below = Page::new(&bytes).child(i);
+                let below = Page::new(self.bytes(at)).child(i);
                 if below.dirty().is_some() {
                     let below = self.seal_page(below, txn, ids, sealed)?;
-                    PageMut::new(&mut bytes).set_child(i, &below);
+                    PageMut::new(self.bytes_mut(at).0).set_child(i, &below);
                 }
             }
         } else if child.has_overflow() {
-            self.seal_runs(&mut bytes, txn, ids, sealed)?;
+            self.seal_runs(at, txn, ids, sealed)?;
         }
         let id = ids.next_page(txn)?;
-        let seed = self.snapshot.view.base.seed;
-        page::finalize(&mut bytes, id, self.id, seed, &mut self.scratch);
-        sealed.pages.push((id.0, bytes));
-        Ok(Child { word: id.0 | child.word & HAS_OVERFLOW, birth: self.id, count: child.count })
+        let (seed, birth) = (self.snapshot.view.base.seed, self.id);
+        let (bytes, scratch) = self.bytes_mut(at);
+        page::finalize(bytes, id, birth, seed, scratch);
+        sealed.levels.push((id, level));
+        sealed.pages.push((id.0, Bytes::Heap(sealed.arenas.len(), at)));
+        Ok(Child { word: id.0 | child.word & HAS_OVERFLOW, birth, count: child.count })
     }
 
     /// Gives the values of a leaf that have no place in the file one.
-    fn seal_runs(
-        &mut self,
-        leaf: &mut [u8],
-        txn: &mut Txn,
-        ids: &mut Ids,
-        sealed: &mut Sealed,
-    ) -> Result<()> {
-        for i in 0..Page::new(leaf).len() {
-            let LeafValue::Overflow(run) = Page::new(leaf).value(i) else { continue };
+    fn seal_runs(&mut self, leaf: usize, txn: &mut Txn, ids: &mut Ids, sealed: &mut Sealed) -> Result<()> {
+        for i in 0..Page::new(self.bytes(leaf)).len() {
+            let LeafValue::Overflow(run) = Page::new(self.bytes(leaf)).value(i) else { continue };
             if run.word & DIRTY == 0 {
                 continue;
             }
@@ -158,8 +180,8 @@ impl WriteSet {
             let pages = run_pages(u64::from(run.len), self.page_size());
             let id = ids.next_run(pages, txn)?;
             let run = OverflowRef { word: id.0, ..run };
-            PageMut::new(leaf).overwrite_tail(i, 0, &run.encode());
-            sealed.pages.push((id.0, bytes));
+            PageMut::new(self.bytes_mut(leaf).0).overwrite_tail(i, 0, &run.encode());
+            sealed.pages.push((id.0, Bytes::Own(bytes)));
         }
         Ok(())
     }
@@ -176,7 +198,7 @@ impl WriteSet {
         }
         // A small share is not worth writing: another table has the pages.
         let own = index(self.unsealed_pages()) * self.page_size();
-        if own < self.memory_limit / 8 || self.page_count < 2 {
+        if own < self.memory_limit / 8 || self.pages.len() < 2 {
             return Ok(());
         }
         self.spill(root)
@@ -199,23 +221,26 @@ impl WriteSet {
         }
         txn.give_back(ids.finish());
         self.written = true;
-        let (view, end) = txn.spill(&mut sealed)?;
+        sealed.arenas.push(self.pages.take());
+        let spilled = txn.spill(&mut sealed);
+        self.pages = sealed.arenas.pop().expect("pushed above");
+        let (view, end) = spilled?;
         self.snapshot.extend(view, end);
-        for (_, buffer) in sealed.pages {
-            if buffer.len() == self.page_size() {
-                self.recycle(buffer);
+        for (_, bytes) in sealed.pages {
+            if let Bytes::Heap(_, index) = bytes {
+                self.release(index);
             }
         }
         Ok(())
     }
 
-    /// Takes heap page `index` out.
-    fn release(&mut self, index: usize) -> Option<Box<[u8]>> {
-        let bytes = self.pages.get_mut(index)?.take()?;
-        self.free_indexes.push(index);
-        self.page_count -= 1;
-        self.heap_bytes.fetch_sub(bytes.len(), Ordering::Relaxed);
-        Some(bytes)
+    /// Gives heap page `index` back; whether there was one.
+    fn release(&mut self, index: usize) -> bool {
+        let was_live = self.pages.release(index);
+        if was_live {
+            self.heap_bytes.fetch_sub(self.page_size(), Ordering::Relaxed);
+        }
+        was_live
     }
 
     fn release_run(&mut self, run: &OverflowRef) -> Option<Box<[u8]>> {
@@ -260,10 +285,7 @@ impl Pages for WriteSet {
     fn page(&self, child: &Child, level: u8) -> Result<Page<'_>> {
         match child.dirty() {
             None => self.snapshot.page(child, level),
-            Some(index) => match self.pages.get(index) {
-                Some(Some(bytes)) => Ok(Page::new(bytes)),
-                _ => Err(Self::lost(index)),
-            },
+            Some(index) => self.pages.get(index).map(Page::new).ok_or_else(|| Self::lost(index)),
         }
     }
 
@@ -284,19 +306,28 @@ impl PagesMut for WriteSet {
         if let Some(index) = child.dirty() {
             return Ok(index);
         }
-        let bytes = self.take(child, level)?;
-        Ok(self.adopt(bytes))
+        let page = self.snapshot.page(child, level)?;
+        let index = self.pages.make();
+        let Some(copy) = self.pages.get_mut(index) else { return Err(Self::lost(index)) };
+        copy.copy_from_slice(page.bytes());
+        self.heap_bytes.fetch_add(self.page_size(), Ordering::Relaxed);
+        self.free(child.page().0, 1, child.birth);
+        Ok(index)
     }
 
     #[inline]
     fn bytes(&self, index: usize) -> &[u8] {
-        self.pages.get(index).and_then(Option::as_deref).expect("indexes come from this write set")
+        self.pages.get(index).expect("indexes come from this write set")
     }
 
     #[inline]
     fn bytes_mut(&mut self, index: usize) -> (&mut [u8], &mut Vec<u8>) {
-        let bytes = self.pages.get_mut(index).and_then(Option::as_deref_mut);
-        (bytes.expect("indexes come from this write set"), &mut self.scratch)
+        (self.pages.get_mut(index).expect("indexes come from this write set"), &mut self.scratch)
+    }
+
+    fn pair_mut(&mut self, a: usize, b: usize) -> (&mut [u8], &mut [u8], &mut Vec<u8>) {
+        let (a, b) = self.pages.pair_mut(a, b).expect("indexes come from this write set");
+        (a, b, &mut self.scratch)
     }
 
     fn buffer(&mut self) -> Box<[u8]> {
@@ -309,38 +340,21 @@ impl PagesMut for WriteSet {
         }
     }
 
-    fn adopt(&mut self, buffer: Box<[u8]>) -> usize {
-        self.page_count += 1;
-        self.heap_bytes.fetch_add(buffer.len(), Ordering::Relaxed);
-        match self.free_indexes.pop() {
-            Some(index) => {
-                self.pages[index] = Some(buffer);
-                index
-            }
-            None => {
-                self.pages.push(Some(buffer));
-                self.pages.len() - 1
-            }
-        }
+    fn new_page(&mut self) -> usize {
+        self.heap_bytes.fetch_add(self.page_size(), Ordering::Relaxed);
+        self.pages.make()
     }
 
     fn take(&mut self, child: &Child, level: u8) -> Result<Box<[u8]>> {
-        if let Some(index) = child.dirty() {
-            return self.release(index).ok_or_else(|| Self::lost(index));
-        }
         let mut buffer = self.buffer();
-        buffer.copy_from_slice(self.snapshot.page(child, level)?.bytes());
-        self.free(child.page().0, 1, child.birth);
+        buffer.copy_from_slice(self.page(child, level)?.bytes());
+        self.drop_page(child);
         Ok(buffer)
     }
 
     fn drop_page(&mut self, child: &Child) {
         match child.dirty() {
-            Some(index) => {
-                if let Some(buffer) = self.release(index) {
-                    self.recycle(buffer);
-                }
-            }
+            Some(index) => drop(self.release(index)),
             None => self.free(child.page().0, 1, child.birth),
         }
     }
@@ -370,7 +384,7 @@ impl PagesMut for WriteSet {
 
 impl Drop for WriteSet {
     fn drop(&mut self) {
-        let heap = self.pages.iter().chain(&self.runs).flatten().map(|bytes| bytes.len()).sum();
-        self.heap_bytes.fetch_sub(heap, Ordering::Relaxed);
+        let runs: usize = self.runs.iter().flatten().map(|bytes| bytes.len()).sum();
+        self.heap_bytes.fetch_sub(self.pages.len() * self.page_size() + runs, Ordering::Relaxed);
     }
 }

@@ -34,19 +34,39 @@ pub struct RawRange<'a> {
     inner: btree::Range<'a>,
 }
 
+impl<'a> RawRange<'a> {
+    /// The next entry, its key in two parts.
+    #[inline]
+    pub(crate) fn next_in_parts(&mut self) -> Option<Result<btree::Entry<'a>>> {
+        self.inner.next_entry()
+    }
+
+    /// The next entry from the back, its key in two parts.
+    #[inline]
+    pub(crate) fn next_back_in_parts(&mut self) -> Option<Result<btree::Entry<'a>>> {
+        self.inner.next_back_entry()
+    }
+}
+
+/// The entry with its key put together.
+#[inline]
+fn whole(entry: btree::Entry<'_>) -> RawEntry<'_> {
+    (entry.key(), entry.value)
+}
+
 impl<'a> Iterator for RawRange<'a> {
     type Item = Result<RawEntry<'a>>;
 
     #[inline]
     fn next(&mut self) -> Option<Self::Item> {
-        self.inner.next_entry()
+        self.next_in_parts().map(|found| found.map(whole))
     }
 }
 
 impl DoubleEndedIterator for RawRange<'_> {
     #[inline]
     fn next_back(&mut self) -> Option<Self::Item> {
-        self.inner.next_back_entry()
+        self.next_back_in_parts().map(|found| found.map(whole))
     }
 }
 

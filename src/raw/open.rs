@@ -19,7 +19,7 @@ use crate::pager::{Commit, Committed, Txn, WriteSet};
 #[derive(Debug)]
 pub(crate) struct TableState {
     pub(crate) name: String,
-    pub(crate) record: TableRecord,
+    pub(crate) record: TableRecord<String>,
     pub(crate) root: TreeRoot,
     pub(crate) set: WriteSet,
     /// Whether the catalog has to be told.
@@ -138,7 +138,7 @@ impl OpenTables {
         let found = catalog::find(&catalog.set, &catalog.root, name)?;
         let changed = found.is_none();
         let record = match (found, types) {
-            (Some(record), _) => record,
+            (Some(record), _) => record.text(catalog.root.child.page())?.to_owned(),
             (None, None) => return Err(Error::NoSuchTable { table: name.to_owned() }),
             (None, Some((key_type, value_type))) => {
                 let (key_type, value_type) = (key_type.to_owned(), value_type.to_owned());
@@ -187,7 +187,7 @@ impl OpenTables {
     }
 
     /// Every table with its record, as the transaction has it now. Open tables are as they were when opened.
-    pub(crate) fn list(&self) -> Result<Vec<(String, TableRecord)>> {
+    pub(crate) fn list(&self) -> Result<Vec<(String, TableRecord<String>)>> {
         let catalog = self.catalog.borrow();
         let mut tables = catalog::list(&catalog.set, &catalog.root)?;
         for place in self.places.borrow().iter() {

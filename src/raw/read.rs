@@ -1,8 +1,9 @@
 //! `RawTable`: a table in a read transaction, as bytes.
 
+use std::fmt;
 use std::ops::Bound;
 
-use super::{RawBounds, RawChanges, RawEntry, RawRange};
+use super::{RawBounds, RawChanges, RawEntry, RawRange, whole};
 use crate::btree::{self, Differences, Origin};
 use crate::error::Result;
 use crate::page::{TableRecord, TreeRoot};
@@ -17,30 +18,73 @@ use crate::pager::Snapshot;
 pub struct RawTable<'tx> {
     pages: &'tx Snapshot,
     root: TreeRoot,
-    name: String,
-    key_type: String,
-    value_type: String,
+    name: Name,
+    /// The names of the types: text, as who made this has seen.
+    key_type: &'tx [u8],
+    value_type: &'tx [u8],
+}
+
+/// A table's name, without the heap where it is short.
+#[derive(Clone)]
+enum Name {
+    Short { bytes: [u8; Name::SHORT], len: u8 },
+    Long(Box<str>),
+}
+
+impl Name {
+    const SHORT: usize = 22;
+
+    #[inline]
+    fn new(name: &str) -> Name {
+        let mut bytes = [0; Name::SHORT];
+        match (bytes.get_mut(..name.len()), u8::try_from(name.len())) {
+            (Some(to), Ok(len)) => {
+                to.copy_from_slice(name.as_bytes());
+                Name::Short { bytes, len }
+            }
+            _ => Name::Long(name.into()),
+        }
+    }
+
+    fn as_str(&self) -> &str {
+        match self {
+            Name::Short { bytes, len } => text(&bytes[..usize::from(*len)]),
+            Name::Long(name) => name,
+        }
+    }
+}
+
+fn text(bytes: &[u8]) -> &str {
+    std::str::from_utf8(bytes).expect("seen to be text when the table was opened")
+}
+
+impl fmt::Debug for Name {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.as_str().fmt(f)
+    }
 }
 
 impl<'tx> RawTable<'tx> {
-    pub(crate) fn new(pages: &'tx Snapshot, name: &str, record: TableRecord) -> RawTable<'tx> {
+    /// The names of the types in the record are text.
+    #[inline]
+    pub(crate) fn new(pages: &'tx Snapshot, name: &str, record: TableRecord<&'tx [u8]>) -> RawTable<'tx> {
         let TableRecord { root, key_type, value_type } = record;
-        RawTable { pages, root, name: name.to_owned(), key_type, value_type }
+        RawTable { pages, root, name: Name::new(name), key_type, value_type }
     }
 
     /// The table's name.
     pub fn name(&self) -> &str {
-        &self.name
+        self.name.as_str()
     }
 
     /// The name of the type of its keys.
     pub fn key_type(&self) -> &str {
-        &self.key_type
+        text(self.key_type)
     }
 
     /// The name of the type of its values.
     pub fn value_type(&self) -> &str {
-        &self.value_type
+        text(self.value_type)
     }
 
     /// How many entries there are. O(1).
@@ -62,6 +106,11 @@ impl<'tx> RawTable<'tx> {
         btree::get(self.pages, &self.root, key)
     }
 
+    /// The values of several keys at once.
+    pub(crate) fn get_lanes(&self, keys: &[&[u8]]) -> Result<[Option<&'tx [u8]>; btree::LANES]> {
+        btree::get_many(self.pages, &self.root, keys)
+    }
+
     /// Whether there is an entry with this key. O(log n).
     ///
     /// # Errors
@@ -75,7 +124,7 @@ impl<'tx> RawTable<'tx> {
     /// # Errors
     /// [`Error::Corrupted`](crate::Error::Corrupted).
     pub fn first(&self) -> Result<Option<RawEntry<'tx>>> {
-        btree::first(self.pages, &self.root)
+        Ok(btree::first(self.pages, &self.root)?.map(whole))
     }
 
     /// The entry with the greatest key. O(log n).
@@ -83,7 +132,7 @@ impl<'tx> RawTable<'tx> {
     /// # Errors
     /// [`Error::Corrupted`](crate::Error::Corrupted).
     pub fn last(&self) -> Result<Option<RawEntry<'tx>>> {
-        btree::last(self.pages, &self.root)
+        Ok(btree::last(self.pages, &self.root)?.map(whole))
     }
 
     /// Entry number `index` in the order of keys, from 0. O(log n).
@@ -91,7 +140,7 @@ impl<'tx> RawTable<'tx> {
     /// # Errors
     /// [`Error::Corrupted`](crate::Error::Corrupted).
     pub fn nth(&self, index: u64) -> Result<Option<RawEntry<'tx>>> {
-        btree::nth(self.pages, &self.root, index)
+        Ok(btree::nth(self.pages, &self.root, index)?.map(whole))
     }
 
     /// How many entries have a smaller key. O(log n).

@@ -2,7 +2,7 @@
 
 use std::ops::Bound;
 
-use super::{OpenTables, RawBounds, RawEntry, RawRange, TableState};
+use super::{OpenTables, RawBounds, RawEntry, RawRange, TableState, whole};
 use crate::btree;
 use crate::error::Result;
 
@@ -84,7 +84,7 @@ impl<'tx> RawTableMut<'tx> {
     /// # Errors
     /// [`Error::Corrupted`](crate::Error::Corrupted).
     pub fn first(&self) -> Result<Option<RawEntry<'_>>> {
-        btree::first(&self.state().set, &self.state().root)
+        Ok(btree::first(&self.state().set, &self.state().root)?.map(whole))
     }
 
     /// The entry with the greatest key. O(log n).
@@ -92,7 +92,7 @@ impl<'tx> RawTableMut<'tx> {
     /// # Errors
     /// [`Error::Corrupted`](crate::Error::Corrupted).
     pub fn last(&self) -> Result<Option<RawEntry<'_>>> {
-        btree::last(&self.state().set, &self.state().root)
+        Ok(btree::last(&self.state().set, &self.state().root)?.map(whole))
     }
 
     /// Entry number `index` in the order of keys, from 0. O(log n).
@@ -100,7 +100,7 @@ impl<'tx> RawTableMut<'tx> {
     /// # Errors
     /// [`Error::Corrupted`](crate::Error::Corrupted).
     pub fn nth(&self, index: u64) -> Result<Option<RawEntry<'_>>> {
-        btree::nth(&self.state().set, &self.state().root, index)
+        Ok(btree::nth(&self.state().set, &self.state().root, index)?.map(whole))
     }
 
     /// How many entries have a smaller key. O(log n).

@@ -83,6 +83,7 @@ impl Mapping {
     ///
     /// # Panics
     /// If the range is not inside the [`capacity`](Mapping::capacity).
+    #[inline]
     pub(crate) unsafe fn bytes(&self, offset: u64, len: usize) -> &[u8] {
         let start = self.checked_start(offset, len);
         // SAFETY: `start` and the `len` bytes behind it are inside the mapping: checked in the line above.
@@ -129,13 +130,15 @@ impl Mapping {
     }
 
     /// `offset` as an index, if `len` bytes from there are inside the mapping.
+    #[inline]
     fn checked_start(&self, offset: u64, len: usize) -> usize {
         let inside = usize::try_from(offset)
             .ok()
             .filter(|start| start.checked_add(len).is_some_and(|end| end <= self.raw.len()));
-        inside.unwrap_or_else(|| {
-            panic!("{len} bytes at {offset} are outside the mapping of {} bytes", self.raw.len())
-        })
+        match inside {
+            Some(start) => start,
+            None => outside(offset, len, self.raw.len()),
+        }
     }
 }
 
@@ -170,6 +173,12 @@ pub(super) fn whole_pages(len: u64) -> u64 {
 
 /// Linux cuts one request down to the read-ahead size of the device, usually 128 KiB, and ignores the rest.
 const WILL_NEED_STEP: u64 = 128 << 10;
+
+#[cold]
+#[inline(never)]
+fn outside(offset: u64, len: usize, capacity: usize) -> ! {
+    panic!("{len} bytes at {offset} are outside the mapping of {capacity} bytes")
+}
 
 fn map(file: &File, len: u64) -> io::Result<MmapRaw> {
     let len = usize::try_from(len)

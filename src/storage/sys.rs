@@ -6,7 +6,7 @@
 #![expect(unsafe_code, reason = "system calls by way of libc")]
 
 use std::fs::File;
-use std::io::{self, IoSlice};
+use std::io::{self, IoSlice, Seek, SeekFrom};
 use std::os::fd::AsRawFd;
 use std::path::Path;
 use std::sync::atomic::AtomicU64;
@@ -88,6 +88,12 @@ pub(super) fn file_size_limit() -> u64 {
     // SAFETY: the pointer is to a live rlimit of this stack frame.
     let result = unsafe { libc::getrlimit(libc::RLIMIT_FSIZE, &raw mut limit) };
     if result == 0 { limit.rlim_cur } else { u64::MAX }
+}
+
+/// The length of a regular file in bytes. Moves the position of the open file, which nobody uses.
+pub(super) fn file_len(file: &File) -> io::Result<u64> {
+    let mut file = file;
+    file.seek(SeekFrom::End(0))
 }
 
 /// The number that Linux gives to the kind of file system that the file lies on (`statfs`). None elsewhere,

@@ -4,6 +4,7 @@
 //! it returns.
 
 mod changes;
+mod many;
 mod read;
 mod write;
 
@@ -18,6 +19,7 @@ use crate::raw::{RawBounds, RawRange};
 use crate::types::{Key, Value};
 
 pub use changes::Changes;
+pub use many::GetMany;
 pub use read::ReadTable;
 pub use write::{OwnedEntry, TableMut};
 
@@ -155,8 +157,9 @@ pub(crate) fn type_names<K: Key, V: Value>() -> (String, String) {
 }
 
 /// Whether a table recorded with these names holds these types. Allocates nothing.
-pub(crate) fn type_names_match<K: Key, V: Value>(key_type: &str, value_type: &str) -> bool {
-    K::NAME.is(key_type) && V::NAME.is(value_type)
+#[inline]
+pub(crate) fn type_names_match<K: Key, V: Value>(key_type: &[u8], value_type: &[u8]) -> bool {
+    K::NAME.is_in_bytes(key_type) && V::NAME.is_in_bytes(value_type)
 }
 
 /// The ranges before, between and after `cuts`, which are encoded keys in order.

@@ -102,9 +102,9 @@ fn definitions_give_name_and_types() {
     assert_eq!(DynTable::from(WORDS).name(), "words");
     assert_eq!(format!("{WORDS:?} {table:?}"), r#"Table("words") DynTable("words-2026")"#);
     assert_eq!(type_names::<(&str, i32), Option<&str>>(), ("(str,i32)".to_owned(), "Option<str>".to_owned()));
-    assert!(type_names_match::<(&str, i32), Option<&str>>("(str,i32)", "Option<str>"));
-    assert!(!type_names_match::<(&str, i32), Option<&str>>("(str,i32)", "str"));
-    assert!(!type_names_match::<(&str, i32), Option<&str>>("(str,i64)", "Option<str>"));
+    assert!(type_names_match::<(&str, i32), Option<&str>>(b"(str,i32)", b"Option<str>"));
+    assert!(!type_names_match::<(&str, i32), Option<&str>>(b"(str,i32)", b"str"));
+    assert!(!type_names_match::<(&str, i32), Option<&str>>(b"(str,i64)", b"Option<str>"));
 }
 
 #[test]

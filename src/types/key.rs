@@ -34,6 +34,22 @@ pub trait Key {
     /// panic, whatever they are.
     fn decode(bytes: Cow<'_, [u8]>) -> Result<Self::Item<'_>>;
 
+    /// Reads a whole key that its page has in two parts.
+    ///
+    /// The provided method puts them together, on the heap if neither is empty. Scalars need no heap.
+    ///
+    /// # Errors
+    ///
+    /// As [`Key::decode`].
+    #[doc(hidden)]
+    #[inline]
+    fn decode_in_parts<'a>(prefix: &'a [u8], suffix: &'a [u8]) -> Result<Self::Item<'a>> {
+        Self::decode(match prefix.is_empty() {
+            true => Cow::Borrowed(suffix),
+            false => Cow::Owned([prefix, suffix].concat()),
+        })
+    }
+
     /// Reads this type as a component of a tuple, array or `Option`, `last` if the key ends with it.
     ///
     /// The provided method suits every type that leaves [`AsKey::append_key`] as it is.

@@ -47,9 +47,19 @@ impl TypeName {
 
     /// Whether `name` is this name. Allocates nothing.
     pub fn is(&self, name: &str) -> bool {
-        if let Kind::Plain { name: own } = self.kind {
-            return own == name;
+        self.is_in_bytes(name.as_bytes())
+    }
+
+    /// Whether `name`, which need not be text, is this name.
+    #[inline]
+    pub(crate) fn is_in_bytes(&self, name: &[u8]) -> bool {
+        match self.kind {
+            Kind::Plain { name: own } => own.as_bytes() == name,
+            _ => self.is_put_together(name),
         }
+    }
+
+    fn is_put_together(&self, name: &[u8]) -> bool {
         let mut rest = Rest(name);
         write!(rest, "{self}").is_ok() && rest.0.is_empty()
     }
@@ -98,11 +108,11 @@ impl PartialEq<str> for TypeName {
 }
 
 /// What of a name has not been matched yet; writing to it fails at the first difference.
-struct Rest<'a>(&'a str);
+struct Rest<'a>(&'a [u8]);
 
 impl Write for Rest<'_> {
     fn write_str(&mut self, text: &str) -> fmt::Result {
-        self.0 = self.0.strip_prefix(text).ok_or(fmt::Error)?;
+        self.0 = self.0.strip_prefix(text.as_bytes()).ok_or(fmt::Error)?;
         Ok(())
     }
 }

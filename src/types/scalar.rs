@@ -27,6 +27,19 @@ macro_rules! scalar {
             }
 
             #[inline]
+            fn decode_in_parts(prefix: &[u8], suffix: &[u8]) -> $crate::error::Result<$type> {
+                let mut array = [0; $width];
+                let len = prefix.len() + suffix.len();
+                if len != $width {
+                    return Err(<Self as $crate::types::Key>::NAME.length_error($width, len));
+                }
+                let (start, end) = array.split_at_mut(prefix.len());
+                start.copy_from_slice(prefix);
+                end.copy_from_slice(suffix);
+                $decode_key(array).ok_or_else(|| <Self as $crate::types::Key>::NAME.error($reason))
+            }
+
+            #[inline]
             fn read(from: &mut $crate::types::KeyReader<'_>, _last: bool) -> $crate::error::Result<$type> {
                 let name = <Self as $crate::types::Key>::NAME;
                 match from.take_array() {

@@ -13,12 +13,13 @@ use lexer::code_only;
 /// Each module of the library, and the modules it may name. Nothing else is allowed, and none is missing.
 const LAYERS: &[(&str, &[&str])] = &[
     ("error", &[]),
+    ("prefetch", &[]),
     ("reader", &[]),
     // The builder's last step returns what it opens: the one arrow that points up.
     ("options", &["error", "reader", "database"]),
-    ("page", &["error"]),
+    ("page", &["error", "prefetch"]),
     ("storage", &["error"]),
-    ("pager", &["error", "options", "page", "storage"]),
+    ("pager", &["error", "options", "page", "storage", "prefetch"]),
     ("btree", &["error", "page", "pager"]),
     ("catalog", &["error", "page", "pager", "btree"]),
     ("types", &["error"]),
@@ -65,6 +66,7 @@ const UNSAFE_FILES: &[&str] = &[
     "src/storage/fork.rs",
     "src/storage/sys.rs",
     "src/storage/words.rs",
+    "src/prefetch.rs",
     "src/pager/snapshot.rs",
     "src/options.rs",
     "src/database.rs",

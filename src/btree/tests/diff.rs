@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use proptest::prelude::*;
 
 use super::*;
+use crate::page::Page;
 
 const ALL: Bounds<'static> = (Bound::Unbounded, Bound::Unbounded);
 
