@@ -27,10 +27,6 @@ impl TreeRoot {
 
     /// Flags that have no meaning on disk are cut off, so that none is taken for one of memory; whoever
     /// cannot rely on a checksum takes [`decode_plausible`](Self::decode_plausible).
-    pub(crate) fn decode(bytes: &[u8]) -> TreeRoot {
-        TreeRoot::of_words(std::array::from_fn(|i| get_u64(bytes, 8 * i)))
-    }
-
     #[inline]
     fn of_words([word, birth, count, level]: [u64; TREE_ROOT_WORDS]) -> TreeRoot {
         let word = word & (PAGE_ID_MASK | HAS_OVERFLOW);
