@@ -48,6 +48,7 @@ pub(crate) use lock_file::Others;
 pub(crate) use map::{Advice, Mapping};
 pub(crate) use meeting::{Held, Meeting};
 pub(crate) use probe::Call;
+pub(crate) use sys::prefault;
 pub(crate) use words::{BLOCK_WORDS, BLOCKS_MAX, Block};
 
 /// What a file is opened for.

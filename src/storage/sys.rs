@@ -25,6 +25,22 @@ pub(super) fn page_size() -> u64 {
     u64::try_from(size).expect("every system that has mmap has a page size")
 }
 
+/// Asks for the pages behind a piece of memory at once: one call, and not a fault for each of them when it is
+/// first written. Their content stays as it is. Where the system has no such call, nothing is lost.
+#[cfg(target_os = "linux")]
+pub(crate) fn prefault(memory: &mut [u8]) {
+    let page = usize::try_from(page_size()).expect("a page is small");
+    let skip = memory.as_ptr().align_offset(page);
+    let Some(whole) = memory.get_mut(skip..) else { return };
+    let len = whole.len() / page * page;
+    // SAFETY: the range is memory of this process that the caller alone has, and the call changes no byte.
+    unsafe { libc::madvise(whole.as_mut_ptr().cast(), len, libc::MADV_POPULATE_WRITE) };
+}
+
+/// See the other one.
+#[cfg(not(target_os = "linux"))]
+pub(crate) fn prefault(_: &mut [u8]) {}
+
 /// Milliseconds since some moment, as cheap as the system has them: a few nanoseconds, and right to about ten
 /// milliseconds.
 pub(super) fn coarse_ms() -> u64 {
