@@ -20,6 +20,10 @@ const RESERVE_MIN: u64 = 64;
 /// A commit of so many pages is small: it takes two or three places at most.
 const SMALL: u64 = 16;
 
+/// Pages of trees are written so many bytes at a time, aligned. The page cache keeps a file in units as large
+/// as the writes that first filled it, and walks through a whole unit with each write into it.
+const PIECE: u64 = 64 << 10;
+
 /// A commit that is synced sends so many pages to the disk at a time while it writes the next.
 const WRITEBACK_PAGES: u64 = 256;
 
@@ -375,20 +379,21 @@ impl Txn {
         if self.written_pages > RECORD_PAGES_MAX || self.pager.config.two_phase {
             self.sums = None;
         }
-        let (mut from, mut begun, mut waiting) = (0, 0, 0);
+        let piece = (PIECE / page_size).max(1);
+        let (mut from, mut begun, mut waiting, mut last) = (0, 0, 0, 0);
         while from < sealed.pages.len() {
             let start = sealed.pages[from].0;
             let mut end = start;
             let all = sealed.pages[from..].iter().map(|(id, at)| (*id, sealed.bytes(at)));
             let run = all.take_while(|(id, bytes)| {
-                let next = *id == end;
+                let next = *id == end && (end == start || end % piece > 0);
                 end = if next { end + bytes.len() as u64 / page_size } else { end };
                 next
             });
             let bufs: Vec<&[u8]> = run.map(|(_, bytes)| bytes).collect();
             self.written(|pager| pager.base.storage.write_at(&bufs, start * page_size))?;
-            self.written_runs += 1;
-            from += bufs.len();
+            self.written_runs += u64::from(start != last);
+            (from, last) = (from + bufs.len(), end);
             waiting += end - start;
             if sync_follows && waiting >= WRITEBACK_PAGES {
                 let storage = &self.pager.base.storage;
