@@ -11,8 +11,9 @@ use parking_lot::MutexGuard;
 
 use super::free_log::{LogPlan, records, still_true};
 use super::head::{Head, Written};
+use super::ids::Ids;
 use super::space::{Placement, coalesce};
-use super::txn::{Ids, Txn};
+use super::txn::Txn;
 use super::write_set::{Bytes, Sealed, WriteSet};
 use crate::error::Result;
 use crate::page::{Extent, PageId, Root, TreeRoot, TxnId, free_log_capacity};

@@ -15,6 +15,7 @@ mod commit;
 mod extents;
 mod free_log;
 mod head;
+mod ids;
 mod pages;
 mod recovery;
 mod shared;

@@ -1,18 +1,19 @@
 //! What the tables of one write transaction share: the writer lock, and the pages it was given.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 
 use super::Pager;
 use super::extents::Extents;
 use super::head::Head;
+use super::ids::Ids;
 use super::snapshot::{Snapshot, View};
 use super::space::{Placement, Runs};
 use super::write_set::Sealed;
 use super::writer::WriterGuard;
 use crate::error::{Error, Result};
-use crate::page::{Extent, PageId, RECORD_PAGES_MAX, TxnId, index, record_sum, run_pages};
+use crate::page::{Extent, RECORD_PAGES_MAX, TxnId, index, record_sum, run_pages};
 
 /// Pages that are always kept for transactions that free as much as they take; of a large file a 64th.
 const RESERVE_MIN: u64 = 64;
@@ -197,7 +198,7 @@ impl Txn {
         } else {
             runs.sort_unstable();
         }
-        Ok(Ids { runs: runs.into() })
+        Ok(Ids::new(runs))
     }
 
     fn take_own(&mut self, start: u64, len: u64) {
@@ -216,7 +217,7 @@ impl Txn {
     }
 
     /// `want` pages side by side.
-    fn allocate_run(&mut self, want: u64) -> Result<u64> {
+    pub(super) fn allocate_run(&mut self, want: u64) -> Result<u64> {
         self.start()?;
         if let Some(start) = self.own_free.best_fit(want) {
             self.take_own(start, want);
@@ -376,7 +377,9 @@ impl Txn {
         sealed.pages.sort_unstable_by_key(|(id, _)| *id);
         let pages: u64 = sealed.pages.iter().map(|(_, at)| sealed.bytes(at).len() as u64 / page_size).sum();
         self.written_pages += pages;
-        if self.written_pages > RECORD_PAGES_MAX || self.pager.config.two_phase {
+        let is_head_known =
+            self.head.written.is_some() || self.pager.base.shared.durable() >= self.head.root.txn;
+        if self.written_pages > RECORD_PAGES_MAX || self.pager.config.two_phase || !is_head_known {
             self.sums = None;
         }
         let piece = (PIECE / page_size).max(1);
@@ -386,7 +389,7 @@ impl Txn {
             let mut end = start;
             let all = sealed.pages[from..].iter().map(|(id, at)| (*id, sealed.bytes(at)));
             let run = all.take_while(|(id, bytes)| {
-                let next = *id == end && (end == start || end % piece > 0);
+                let next = *id == end && (end == start || !end.is_multiple_of(piece));
                 end = if next { end + bytes.len() as u64 / page_size } else { end };
                 next
             });
@@ -454,50 +457,5 @@ impl Drop for Txn {
             // Pages were taken and perhaps written. The head's log still says what is free.
             self.writer.forget_space(&self.pager);
         }
-    }
-}
-
-/// Page numbers that a transaction was given, in ascending runs.
-#[derive(Debug, Default)]
-pub(super) struct Ids {
-    runs: VecDeque<(u64, u64)>,
-}
-
-impl Ids {
-    /// The next single page.
-    pub(super) fn next_page(&mut self, txn: &mut Txn) -> Result<PageId> {
-        let Some((start, len)) = self.runs.front_mut() else {
-            return txn.allocate_run(1).map(PageId);
-        };
-        let id = *start;
-        (*start, *len) = (*start + 1, *len - 1);
-        if *len == 0 {
-            self.runs.pop_front();
-        }
-        Ok(PageId(id))
-    }
-
-    /// The next pages that lie side by side; from elsewhere if no run is that long.
-    pub(super) fn next_run(&mut self, pages: u64, txn: &mut Txn) -> Result<PageId> {
-        let Some(i) = self.runs.iter().position(|(_, len)| *len >= pages) else {
-            return txn.allocate_run(pages).map(PageId);
-        };
-        let (start, len) = self.runs[i];
-        if len == pages {
-            self.runs.remove(i);
-        } else {
-            self.runs[i] = (start + pages, len - pages);
-        }
-        Ok(PageId(start))
-    }
-
-    /// The runs that are left.
-    pub(super) fn iter(&self) -> impl Iterator<Item = (u64, u64)> {
-        self.runs.iter().copied()
-    }
-
-    /// What is left.
-    pub(super) fn finish(self) -> impl Iterator<Item = Extent> {
-        self.runs.into_iter().map(|(start, len)| Extent::free(start, len))
     }
 }

@@ -13,8 +13,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use parking_lot::Mutex;
 
 use super::arena::Arena;
+use super::ids::Ids;
 use super::snapshot::Snapshot;
-use super::txn::{Ids, Txn};
+use super::txn::Txn;
 use super::{Pages, PagesMut};
 use crate::error::{Error, Result};
 use crate::page::{
