@@ -74,6 +74,26 @@ impl<'a> Page<'a> {
     pub(crate) fn find(self, key: &[u8]) -> Option<LeafValue<'a>> {
         let (prefix, slots) = self.prefix_and_slots();
         let rest = strip_prefix(key, prefix)?;
+        self.find_in(slots, self.candidate_in(slots, rest)?, rest)
+    }
+
+    /// The first step of [`find`](Self::find): the first slot of a leaf with the head of `key`, its cell asked
+    /// for. `None` if the key is not there.
+    #[inline]
+    pub(crate) fn candidate(self, key: &[u8]) -> Option<usize> {
+        let (prefix, slots) = self.prefix_and_slots();
+        self.candidate_in(slots, strip_prefix(key, prefix)?)
+    }
+
+    /// The second step of [`find`](Self::find), from the slot on that the first has found.
+    #[inline]
+    pub(crate) fn find_at(self, candidate: usize, key: &[u8]) -> Option<LeafValue<'a>> {
+        let (prefix, slots) = self.prefix_and_slots();
+        self.find_in(slots, candidate, key.get(prefix.len()..)?)
+    }
+
+    #[inline]
+    fn candidate_in(self, slots: &[[u8; SLOT_LEN]], rest: &[u8]) -> Option<usize> {
         let head = head(rest);
         let low = lower_bound(slots, 0, head);
         let slot = Slot::decode(*slots.get(low)?);
@@ -81,12 +101,18 @@ impl<'a> Page<'a> {
             return None;
         }
         prefetch::<CELL_AHEAD>(self.cell_bytes(slot));
+        Some(low)
+    }
+
+    #[inline]
+    fn find_in(self, slots: &[[u8; SLOT_LEN]], low: usize, rest: &[u8]) -> Option<LeafValue<'a>> {
+        let slot = Slot::decode(*slots.get(low)?);
         let (suffix, value) = self.entry_of(slot);
         if suffix == rest {
             return Some(value);
         }
         match slots.get(low + 1) {
-            Some(next) if head_of(next) == head => {
+            Some(next) if head_of(next) == slot.head => {
                 self.search_equal_heads(slots, low, rest).ok().map(|i| self.value(i))
             }
             _ => None,

@@ -106,6 +106,11 @@ impl<'tx> RawTable<'tx> {
         btree::get(self.pages, &self.root, key)
     }
 
+    /// The values of several keys at once.
+    pub(crate) fn get_lanes(&self, keys: &[&[u8]]) -> Result<[Option<&'tx [u8]>; btree::LANES]> {
+        btree::get_many(self.pages, &self.root, keys)
+    }
+
     /// Whether there is an entry with this key. O(log n).
     ///
     /// # Errors

@@ -4,6 +4,7 @@
 //! it returns.
 
 mod changes;
+mod many;
 mod read;
 mod write;
 
@@ -18,6 +19,7 @@ use crate::raw::{RawBounds, RawRange};
 use crate::types::{Key, Value};
 
 pub use changes::Changes;
+pub use many::GetMany;
 pub use read::ReadTable;
 pub use write::{OwnedEntry, TableMut};
 

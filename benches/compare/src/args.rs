@@ -19,6 +19,29 @@ pub(crate) enum Command {
     /// One step of one engine: what the runner starts as a process of its own
     #[command(hide = true)]
     Measure { job: String },
+    /// Rewrite the tables of BENCHMARKS.md, and draw its charts, from what --json wrote
+    Report {
+        results: PathBuf,
+        /// The folder of BENCHMARKS.md; charts go to `benchmarks` in it
+        #[arg(long, value_name = "DIR", default_value = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs"))]
+        #[arg(hide_default_value = true)]
+        docs: PathBuf,
+    },
+    /// Draw charts, as SVG, from what --json wrote
+    #[cfg(feature = "charts")]
+    Plot {
+        results: PathBuf,
+        /// The folder that they go to
+        #[arg(long, value_name = "DIR", default_value = ".")]
+        out: PathBuf,
+    },
+    /// Print the table of a run again, from what --json wrote, and check it if asked to
+    Show {
+        results: PathBuf,
+        /// Exit with 1 if Folio misses a floor of floors.toml, and name it
+        #[arg(long)]
+        check: bool,
+    },
 }
 
 #[derive(Debug, ClapArgs)]
@@ -29,12 +52,12 @@ pub(crate) struct RunArgs {
     /// Workloads, as --list names them; `get*` means all that begin with `get` [default: all]
     #[arg(long, value_delimiter = ',', value_name = "X,Y")]
     pub workloads: Vec<String>,
-    /// How often all is done; figures are medians [default: 3]
-    #[arg(long, default_value_t = 3, hide_default_value = true, value_parser = clap::value_parser!(u32).range(1..))]
-    pub rounds: u32,
+    /// How often all is done; figures are medians [default: 3; quick: 2]
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..))]
+    pub rounds: Option<u32>,
     /// How often in a round what only reads is done [default: 2]
-    #[arg(long, default_value_t = 2, hide_default_value = true, value_parser = clap::value_parser!(u32).range(1..))]
-    pub passes: u32,
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..))]
+    pub passes: Option<u32>,
     /// Less of everything: two engines in under 5 minutes
     #[arg(long)]
     pub quick: bool,
@@ -60,4 +83,14 @@ pub(crate) struct RunArgs {
     /// Show engines and workloads, and do nothing
     #[arg(long)]
     pub list: bool,
+}
+
+impl RunArgs {
+    pub(crate) fn rounds(&self) -> u32 {
+        self.rounds.unwrap_or(if self.quick { 2 } else { 3 })
+    }
+
+    pub(crate) fn passes(&self) -> u32 {
+        self.passes.unwrap_or(2)
+    }
 }

@@ -26,16 +26,8 @@ pub(crate) enum Set {
 }
 
 impl Set {
-    pub(crate) const ALL: [Set; 8] = [
-        Set::Main,
-        Set::Sorted,
-        Set::Appended,
-        Set::Small,
-        Set::Paths,
-        Set::Large,
-        Set::Aged,
-        Set::Limited,
-    ];
+    pub(crate) const ALL: [Set; 8] =
+        [Set::Main, Set::Sorted, Set::Appended, Set::Small, Set::Paths, Set::Large, Set::Aged, Set::Limited];
 
     pub(crate) fn keys(self) -> KeyShape {
         match self {
@@ -66,8 +58,26 @@ impl Set {
         use Step::*;
         match self {
             Set::Main => &[
-                Load, Open, GetCold, Get, GetAbsent, GetTxn, GetMany, Range10, Scan, GetThreads, Single, Batch,
-                BufferedSingle, MixedDurable, MixedBuffered, Threads, PinFree, PinHeld, PinAfter, Remove,
+                Load,
+                Open,
+                GetCold,
+                Get,
+                GetAbsent,
+                GetTxn,
+                GetMany,
+                Range10,
+                Scan,
+                GetThreads,
+                Single,
+                Batch,
+                BufferedSingle,
+                MixedDurable,
+                MixedBuffered,
+                Threads,
+                PinFree,
+                PinHeld,
+                PinAfter,
+                Remove,
             ],
             Set::Sorted => &[LoadSorted],
             Set::Appended => &[LoadAppend],
@@ -75,7 +85,7 @@ impl Set {
             Set::Paths => &[Load, Get, Scan],
             Set::Large => &[LargeWrite, LargeRead, LargeOverwrite],
             Set::Aged => &[Load, Age, AgedBatch, AgedSingle],
-            Set::Limited => &[Load, LimitedGet, LimitedBatch],
+            Set::Limited => &[Load, LimitedGet, LimitedPlainGet, LimitedBatch],
         }
     }
 }
@@ -112,6 +122,7 @@ pub(crate) enum Step {
     AgedBatch,
     AgedSingle,
     LimitedGet,
+    LimitedPlainGet,
     LimitedBatch,
 }
 
@@ -131,6 +142,7 @@ impl Step {
                 | GetThreads
                 | LargeRead
                 | LimitedGet
+                | LimitedPlainGet
         )
     }
 
@@ -141,7 +153,7 @@ impl Step {
 
     /// Runs with a limit of memory.
     pub(crate) fn is_limited(self) -> bool {
-        matches!(self, Step::LimitedGet | Step::LimitedBatch)
+        matches!(self, Step::LimitedGet | Step::LimitedPlainGet | Step::LimitedBatch)
     }
 }
 
@@ -238,6 +250,7 @@ pub(crate) const WORKLOADS: &[Workload] = &[
     row("aged-batch", "aged: durable batches of 1,000", "key/s", (Aged, S::AgedBatch, Rate)),
     row("aged-indiv", "aged: durable single overwrites", "txn/s", (Aged, S::AgedSingle, Rate)),
     row("limited-get", "less memory than data: random get", "get/s", (Limited, S::LimitedGet, Rate)),
+    row("limited-plain", "the same, with read-ahead", "get/s", (Limited, S::LimitedPlainGet, Rate)),
     row("limited-batch", "less memory than data: batches", "key/s", (Limited, S::LimitedBatch, Rate)),
     row("open", "open and first get", "us", (Main, S::Open, Time)),
     row("size", "size after random load", "MiB", (Main, S::Load, Size)),

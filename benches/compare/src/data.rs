@@ -162,7 +162,8 @@ impl Checksum {
     #[inline]
     pub(crate) fn add(&mut self, bytes: &[u8]) {
         let (words, rest) = bytes.as_chunks::<8>();
-        let mut sum = words.iter().fold(bytes.len() as u64, |sum, word| sum.wrapping_add(u64::from_le_bytes(*word)));
+        let mut sum =
+            words.iter().fold(bytes.len() as u64, |sum, word| sum.wrapping_add(u64::from_le_bytes(*word)));
         let mut last = [0; 8];
         last[..rest.len()].copy_from_slice(rest);
         sum = sum.wrapping_add(u64::from_le_bytes(last));

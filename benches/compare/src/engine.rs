@@ -32,6 +32,9 @@ pub(crate) struct Options {
     /// Values are large: for engines that store such values apart if told so.
     #[cfg_attr(not(feature = "fjall"), expect(dead_code, reason = "only fjall wants to know"))]
     pub large_values: bool,
+    /// The data is larger than memory, and is read at random: no read-ahead, as the manuals of engines that
+    /// map their files advise.
+    pub larger_than_memory: bool,
 }
 
 pub(crate) trait Engine: Sized + Sync {

@@ -30,6 +30,8 @@ pub(crate) struct Sizes {
     pub gets: u64,
     pub cold_gets: u64,
     pub ranges: u64,
+    /// How often all is read, where all is read.
+    pub scans: u64,
     pub opens: u64,
     pub singles: u64,
     pub batches: u64,
@@ -45,6 +47,7 @@ pub(crate) struct Sizes {
     pub aging: u64,
     pub limited_entries: u64,
     pub limited_gets: u64,
+    pub limited_plain_gets: u64,
     pub limited_batches: u64,
     pub limit_bytes: u64,
 }
@@ -56,6 +59,7 @@ impl Sizes {
             gets: 1_000_000,
             cold_gets: 200_000,
             ranges: 500_000,
+            scans: 5,
             opens: 11,
             singles: 1000,
             batches: 100,
@@ -71,7 +75,8 @@ impl Sizes {
             aging: 2_000_000,
             limited_entries: 1_000_000,
             limited_gets: 20_000,
-            limited_batches: 20,
+            limited_plain_gets: 500,
+            limited_batches: 5,
             limit_bytes: 64 << 20,
         }
     }
@@ -83,6 +88,7 @@ impl Sizes {
             gets: 400_000,
             cold_gets: 100_000,
             ranges: 100_000,
+            scans: 10,
             singles: 500,
             batches: 40,
             buffered_singles: 20_000,
@@ -90,11 +96,41 @@ impl Sizes {
             mixed_buffered: 1500,
             pin_batches: 100,
             large_values: 200,
-            aging: 400_000,
-            limited_entries: 500_000,
+            aging: 200_000,
+            limited_entries: 400_000,
             limited_gets: 10_000,
-            limited_batches: 10,
+            limited_plain_gets: 200,
+            limited_batches: 2,
             limit_bytes: 32 << 20,
+            ..Sizes::full()
+        }
+    }
+
+    /// Just enough for a test to see every line run.
+    #[cfg(test)]
+    pub(crate) fn tiny() -> Sizes {
+        Sizes {
+            entries: 3000,
+            gets: 800,
+            cold_gets: 100,
+            ranges: 100,
+            scans: 2,
+            opens: 3,
+            singles: 8,
+            batches: 2,
+            batch: 100,
+            buffered_singles: 50,
+            mixed_durable: 2,
+            mixed_buffered: 5,
+            pin_batches: 3,
+            large_values: 6,
+            large_batch: 2,
+            large_bytes: 1 << 20,
+            aging: 500,
+            limited_entries: 3000,
+            limited_gets: 100,
+            limited_plain_gets: 50,
+            limited_batches: 1,
             ..Sizes::full()
         }
     }
@@ -111,11 +147,11 @@ pub(crate) struct Outcome {
     /// Of the whole content afterwards: engines must agree on what was written, too.
     pub content: Option<u64>,
     pub latency: Option<Latency>,
-    /// Allocated bytes of the engine's folder at the end, still open.
+    /// Allocated bytes of the engine's folder when it was closed.
     pub size_bytes: Option<u64>,
     /// How much larger the folder became, the larger of before and after closing.
     pub growth_bytes: Option<i64>,
-    /// Allocated bytes over those of the pages in use.
+    /// Allocated bytes, the larger of before and after closing, over those of the pages in use.
     pub size_to_live: Option<f64>,
     pub memory: Option<Memory>,
     /// Seconds that closing took.
@@ -143,9 +179,11 @@ pub(crate) struct Device {
     pub flushes: u64,
 }
 
-/// Percentiles of single operations, in microseconds.
+/// Percentiles of single transactions, in microseconds.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 pub(crate) struct Latency {
+    /// How many there were.
+    pub count: u64,
     pub p50: f64,
     pub p90: f64,
     pub p99: f64,

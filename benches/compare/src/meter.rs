@@ -3,8 +3,8 @@
 use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -158,6 +158,6 @@ impl Latencies {
         self.0.sort_unstable();
         let last = self.0.len().checked_sub(1)?;
         let at = |percent: usize| self.0[last * percent / 100].as_secs_f64() * 1e6;
-        Some(Latency { p50: at(50), p90: at(90), p99: at(99) })
+        Some(Latency { count: self.0.len() as u64, p50: at(50), p90: at(90), p99: at(99) })
     }
 }

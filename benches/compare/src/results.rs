@@ -61,11 +61,42 @@ impl EngineInfo {
     }
 }
 
+impl Run {
+    /// What the same of another engine has in common with this.
+    pub(crate) fn place(&self) -> (u32, u32, Set, Step) {
+        (self.round, self.pass, self.set, self.step)
+    }
+}
+
 impl Results {
+    pub(crate) fn read(path: &Path) -> Result<Results> {
+        let text = fs::read_to_string(path).with_context(|| format!("reading {}", path.display()))?;
+        serde_json::from_str(&text).with_context(|| format!("{} is not what --json writes", path.display()))
+    }
+
     pub(crate) fn write(&self, path: &Path) -> Result<()> {
         let text = serde_json::to_string(self)?.replace("{\"engine\"", "\n{\"engine\"");
         fs::write(path, text + "\n").with_context(|| format!("writing {}", path.display()))
     }
+}
+
+/// Where engines that did the same work did not read the same, or have not the same content afterwards.
+pub(crate) fn disagreements(runs: &[Run]) -> Vec<String> {
+    let mut outcomes = runs.iter().filter_map(|run| Some((run, run.outcome.as_ref()?)));
+    let Some((first, expected)) = outcomes.next() else { return Vec::new() };
+    let mut found = Vec::new();
+    for (run, outcome) in outcomes {
+        for (what, one, other) in [
+            ("was read", expected.checksum, outcome.checksum),
+            ("was written", expected.content, outcome.content),
+        ] {
+            if one != other {
+                let place = format!("{:?}/{:?}: {} and {}", run.set, run.step, first.engine, run.engine);
+                found.push(format!("{place} differ in what {what}: {one:x?}, {other:x?}"));
+            }
+        }
+    }
+    found
 }
 
 /// What a reader needs to know of the machine.
@@ -81,7 +112,8 @@ pub(crate) fn describe_machine(dir: &Path) -> Vec<(String, String)> {
     fact("processor", model.map(|model| format!("{model}, {cores} cores")));
     let memory = fs::read_to_string("/proc/meminfo").unwrap_or_default();
     let total = memory.lines().find_map(|line| line.strip_prefix("MemTotal:")?.split_whitespace().next());
-    let gib = total.and_then(|kib| kib.parse::<u64>().ok()).map(|kib| format!("{} GiB", (kib + (1 << 19)) >> 20));
+    let gib =
+        total.and_then(|kib| kib.parse::<u64>().ok()).map(|kib| format!("{} GiB", (kib + (1 << 19)) >> 20));
     fact("memory", gib);
     fact("kernel", output("uname", &["-sr"]));
     let path = dir.display().to_string();
@@ -103,4 +135,33 @@ pub(crate) fn output(program: &str, args: &[&str]) -> Option<String> {
     let output = Command::new(program).args(args).current_dir(env!("CARGO_MANIFEST_DIR")).output().ok()?;
     let text = String::from_utf8(output.stdout).ok()?;
     text.lines().next().map(str::to_owned)
+}
+
+#[cfg(test)]
+mod tests {
+    //! Goal: a wrong answer of an engine is seen. Method: outcomes that differ in one place.
+
+    use super::*;
+
+    fn run(engine: &str, checksum: u64, content: u64) -> Run {
+        let outcome = Outcome { checksum: Some(checksum), content: Some(content), ..Outcome::default() };
+        let (set, step) = (Set::Main, Step::MixedDurable);
+        Run { engine: engine.to_owned(), set, step, round: 0, pass: 0, outcome: Some(outcome), error: None }
+    }
+
+    #[test]
+    fn engines_that_read_or_wrote_something_else_are_named() {
+        assert!(disagreements(&[run("a", 1, 2), run("b", 1, 2)]).is_empty());
+        for other in [run("b", 3, 2), run("b", 1, 3)] {
+            let found = disagreements(&[run("a", 1, 2), run("c", 1, 2), other]);
+            assert_eq!(found.len(), 1, "{found:?}");
+            assert!(found[0].contains("Main/MixedDurable: a and b differ"), "{found:?}");
+        }
+    }
+
+    #[test]
+    fn an_engine_that_failed_agrees_with_everybody() {
+        let failed = Run { outcome: None, ..run("b", 0, 0) };
+        assert!(disagreements(&[failed, run("a", 1, 2), run("c", 1, 2)]).is_empty());
+    }
 }

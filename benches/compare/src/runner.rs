@@ -33,9 +33,13 @@ pub(crate) fn run(args: &RunArgs) -> Result<ExitCode> {
         failures: Vec::new(),
     };
     runner.results.header.engines = runner.engines.iter().map(|entry| EngineInfo::of(entry)).collect();
-    for round in 0..args.rounds {
+    for round in 0..args.rounds() {
         for set in Set::ALL {
             runner.set(round, set)?;
+        }
+        // So that a run that is ended from outside leaves its whole rounds.
+        if let Some(path) = &args.json {
+            runner.results.write(path)?;
         }
     }
     runner.end()
@@ -53,8 +57,8 @@ fn header(args: &RunArgs, sizes: Sizes) -> Result<Header> {
         commit: results::output("git", &["describe", "--always", "--dirty"]).unwrap_or_default(),
         machine: results::describe_machine(&args.dir),
         engines: Vec::new(),
-        rounds: args.rounds,
-        passes: args.passes,
+        rounds: args.rounds(),
+        passes: args.passes(),
         quick: args.quick,
         seed: args.seed,
         sizes,
@@ -95,13 +99,14 @@ struct Runner<'a> {
 impl Runner<'_> {
     /// All steps of a set that are asked for, or that make the data for those.
     fn set(&mut self, round: u32, set: Set) -> Result<()> {
-        let of_set: Vec<Step> = self.workloads.iter().filter(|row| row.set == set).map(|row| row.step).collect();
+        let of_set: Vec<Step> =
+            self.workloads.iter().filter(|row| row.set == set).map(|row| row.step).collect();
         let Some(last) = set.steps().iter().rposition(|step| of_set.contains(step)) else { return Ok(()) };
         for step in &set.steps()[..=last] {
             if !of_set.contains(step) && !step.makes_data() {
                 continue;
             }
-            let passes = if step.only_reads() { self.args.passes } else { 1 };
+            let passes = if step.only_reads() { self.args.passes() } else { 1 };
             for pass in 0..passes {
                 self.step(round, pass, set, *step)?;
             }
@@ -143,9 +148,15 @@ impl Runner<'_> {
                 true => Err(anyhow::anyhow!("left out, because an earlier step failed")),
                 false => self.process(&job),
             };
-            self.record(Run { engine: job.engine, set, step, round, pass, outcome: None, error: None }, result);
+            self.record(
+                Run { engine: job.engine, set, step, round, pass, outcome: None, error: None },
+                result,
+            );
         }
-        self.compare(round, pass, set, step);
+        let first = self.results.runs.len() - self.engines.len();
+        for text in results::disagreements(&self.results.runs[first..]) {
+            self.fail(format!("DISAGREEMENT: {text}"));
+        }
         Ok(())
     }
 
@@ -162,32 +173,6 @@ impl Runner<'_> {
             }
         }
         self.results.runs.push(run);
-    }
-
-    /// Engines that did the same work must have read the same, and have the same content.
-    fn compare(&mut self, round: u32, pass: u32, set: Set, step: Step) {
-        let mut disagreements = Vec::new();
-        let same = |run: &&Run| (run.round, run.pass, run.set, run.step) == (round, pass, set, step);
-        let mut known: Option<(&str, &Outcome)> = None;
-        for run in self.results.runs.iter().filter(same) {
-            let Some(outcome) = &run.outcome else { continue };
-            let Some((first, expected)) = known else {
-                known = Some((&run.engine, outcome));
-                continue;
-            };
-            for (what, one, other) in [
-                ("read", expected.checksum, outcome.checksum),
-                ("content", expected.content, outcome.content),
-            ] {
-                if one != other {
-                    disagreements.push(format!(
-                        "{set:?}/{step:?}: {first} and {} disagree on what was {what}: {one:x?} and {other:x?}",
-                        run.engine
-                    ));
-                }
-            }
-        }
-        disagreements.into_iter().for_each(|text| self.fail(format!("DISAGREEMENT: {text}")));
     }
 
     fn fail(&mut self, text: String) {
@@ -251,9 +236,6 @@ impl Runner<'_> {
     fn end(self) -> Result<ExitCode> {
         let Runner { args, workloads, results, mut failures, .. } = self;
         print!("{}", summary::table(&results, &workloads));
-        if let Some(path) = &args.json {
-            results.write(path)?;
-        }
         if args.check {
             failures.extend(check::misses(&results, &workloads)?);
         }

@@ -36,6 +36,11 @@ pub(crate) struct Cell {
 }
 
 impl Results {
+    /// Whether a row was measured at all.
+    pub(crate) fn has(&self, row: &Workload) -> bool {
+        self.runs.iter().any(|run| (run.set, run.step) == (row.set, row.step))
+    }
+
     fn runs_of<'r>(&'r self, row: &Workload, engine: &str) -> impl Iterator<Item = (&'r Run, &'r Outcome)> {
         let (set, step) = (row.set, row.step);
         self.runs
@@ -45,7 +50,12 @@ impl Results {
     }
 
     /// A figure of all measurements of an engine.
-    pub(crate) fn spread(&self, row: &Workload, engine: &str, of: impl Fn(&Outcome) -> Option<f64>) -> Option<Spread> {
+    pub(crate) fn spread(
+        &self,
+        row: &Workload,
+        engine: &str,
+        of: impl Fn(&Outcome) -> Option<f64>,
+    ) -> Option<Spread> {
         Spread::of(self.runs_of(row, engine).filter_map(|(_, outcome)| of(outcome)).collect())
     }
 

@@ -10,7 +10,8 @@ use nix::sys::signal::Signal;
 
 /// Limits this process: no file longer than this, and no life beyond that of its parent.
 pub(crate) fn limit_process(max_file_bytes: u64) -> Result<()> {
-    setrlimit(Resource::RLIMIT_FSIZE, max_file_bytes, max_file_bytes).context("limiting the length of files")?;
+    setrlimit(Resource::RLIMIT_FSIZE, max_file_bytes, max_file_bytes)
+        .context("limiting the length of files")?;
     setrlimit(Resource::RLIMIT_CORE, 0, 0).context("limiting core files")?;
     nix::sys::prctl::set_pdeathsig(Signal::SIGKILL).context("asking to end with the parent")
 }
@@ -72,7 +73,8 @@ impl MemoryGroup {
     /// Moves this process into the group at `path`.
     pub(crate) fn join(path: &Path) -> Result<()> {
         let file = path.join("cgroup.procs");
-        fs::write(&file, std::process::id().to_string()).with_context(|| format!("writing {}", file.display()))
+        fs::write(&file, std::process::id().to_string())
+            .with_context(|| format!("writing {}", file.display()))
     }
 }
 

@@ -5,7 +5,7 @@
 use std::path::Path;
 
 use anyhow::Result;
-use folio::{Database, ReadTable, Table, TableMut};
+use folio::{Advice, Database, ReadTable, Table, TableMut};
 
 use super::package_version;
 use crate::engine::{Durability, Engine, Options, Reader, Session, Writer};
@@ -29,8 +29,13 @@ impl Engine for Folio {
     type Session<'e> = FolioSession<'e>;
 
     fn open(dir: &Path, options: &Options) -> Result<Self> {
+        let mut open = Database::options();
+        open.create(true);
+        if options.larger_than_memory {
+            open.advice(Advice::Random);
+        }
         // SAFETY: the folder is this process's alone, on a local disk.
-        let db = unsafe { Database::options().create(true).open(dir.join("data.folio"))? };
+        let db = unsafe { open.open(dir.join("data.folio"))? };
         let durability = match options.durability {
             Durability::Durable => folio::Durability::Immediate,
             Durability::Buffered => folio::Durability::Buffered,

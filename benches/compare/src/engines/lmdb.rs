@@ -37,6 +37,10 @@ impl Engine for Lmdb {
             // SAFETY: nobody cuts the power here, so the order of the writes does not matter.
             unsafe { open.flags(EnvFlags::NO_SYNC) };
         }
+        if options.larger_than_memory {
+            // SAFETY: an advice to the system.
+            unsafe { open.flags(EnvFlags::NO_READ_AHEAD) };
+        }
         // SAFETY: the folder is this process's alone, on a local disk.
         let env = unsafe { open.open(dir)? };
         let opened = env.open_databases_and_commit(env.read_txn()?, |opener, tx| {

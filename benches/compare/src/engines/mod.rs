@@ -20,6 +20,10 @@ mod sqlite;
 /// The engine that all others are compared with.
 pub(crate) const BASE: &str = "lmdb";
 
+/// What engines may use for a cache of their own, if they have one: more than the data needs.
+#[cfg(any(feature = "redb", feature = "fjall"))]
+const CACHE_BYTES: u64 = 4 << 30;
+
 /// What the rest of the program knows of an engine.
 #[derive(Debug)]
 pub(crate) struct Entry {
@@ -62,4 +66,49 @@ fn package_version(name: &str) -> String {
     let entry = lock.split("[[package]]").find(|entry| entry.contains(&format!("\nname = \"{name}\"\n")));
     let version = entry.and_then(|entry| entry.split("version = \"").nth(1)?.split('"').next());
     version.unwrap_or("?").to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    //! Goal: all engines that are built in do the same work. Method: every step of every set, with little data,
+    //! in this process; what they read and wrote must be the same.
+
+    use std::path::Path;
+
+    use super::*;
+    use crate::catalog::Set;
+    use crate::job::Sizes;
+    use crate::results::{Run, disagreements};
+
+    #[test]
+    fn all_engines_read_and_write_the_same() {
+        let folder =
+            Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("target/test-{}", std::process::id()));
+        for set in Set::ALL {
+            for step in set.steps() {
+                let runs: Vec<Run> = ENGINES
+                    .iter()
+                    .map(|entry| {
+                        let job = Job {
+                            engine: entry.name.to_owned(),
+                            set,
+                            step: *step,
+                            dir: folder.join(format!("{}-{set:?}", entry.name)),
+                            sizes: Sizes::tiny(),
+                            seed: 1,
+                            max_file_bytes: 1 << 30,
+                            cgroup: None,
+                        };
+                        std::fs::create_dir_all(&job.dir).unwrap();
+                        let outcome = (entry.run)(&job).unwrap();
+                        assert!(outcome.units > 0, "{set:?}/{step:?}");
+                        let (engine, outcome) = (job.engine, Some(outcome));
+                        Run { engine, set, step: *step, round: 0, pass: 0, outcome, error: None }
+                    })
+                    .collect();
+                assert_eq!(disagreements(&runs), Vec::<String>::new());
+            }
+        }
+        std::fs::remove_dir_all(folder).unwrap();
+    }
 }

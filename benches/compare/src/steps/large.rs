@@ -2,8 +2,8 @@
 
 use anyhow::{Result, ensure};
 
-use super::{Work, content, versions};
-use crate::data::Checksum;
+use super::read::{Warmth, reading};
+use super::{Work, versions};
 use crate::engine::{Durability, Engine, Reader, Session, Writer};
 use crate::job::Outcome;
 use crate::meter::allocated_bytes;
@@ -40,21 +40,16 @@ fn put<E: Engine>(work: &Work<'_>, indexes: &[u64], version: u64) -> Result<Outc
     Ok(outcome)
 }
 
-/// Each value once, in another order than they were written.
+/// Each value, in another order than they were written, a few times over.
 pub(super) fn read<E: Engine>(work: &Work<'_>) -> Result<Outcome> {
-    let engine: E = work.open(Durability::Durable)?;
-    content(&engine)?;
-    let mut checksum = Checksum::default();
-    let meter = work.meter()?;
-    engine.session()?.read(|reader| {
-        for number in 0..work.entries {
-            let key = work.keys.key(number * 7919 % work.entries);
-            ensure!(reader.get(key.as_ref(), |value| checksum.add(value))?, "a value is not there");
-        }
-        Ok(())
-    })?;
-    let mut outcome = work.outcome(mib(work, work.entries), meter.stop()?);
-    outcome.checksum = Some(checksum.value());
-    engine.close()?;
-    Ok(outcome)
+    let gets = work.entries * work.job.sizes.scans;
+    reading::<E>(work, Warmth::Warm, |engine, checksum| {
+        engine.session()?.read(|reader| {
+            for number in 0..gets {
+                let key = work.keys.key(number * 7919 % work.entries);
+                ensure!(reader.get(key.as_ref(), |value| checksum.add(value))?, "a value is not there");
+            }
+            Ok(mib(work, gets))
+        })
+    })
 }

@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use anyhow::{Result, ensure};
 
-use crate::catalog::Step;
+use crate::catalog::{Set, Step};
 use crate::data::{Checksum, Keys, Random, Values};
 use crate::engine::{Durability, Engine, Options, Reader, Session};
 use crate::job::{Cost, Job, Outcome};
@@ -67,6 +67,7 @@ pub(crate) fn run<E: Engine>(job: &Job) -> Result<Outcome> {
         Step::AgedBatch => write::overwrites::<E>(&work, &write::AGED_BATCHES),
         Step::AgedSingle => write::overwrites::<E>(&work, &write::AGED_SINGLES),
         Step::LimitedGet => read::get::<E>(&work, sizes.limited_gets, read::Warmth::Evicted),
+        Step::LimitedPlainGet => read::get::<E>(&work, sizes.limited_plain_gets, read::Warmth::Evicted),
         Step::LimitedBatch => write::overwrites::<E>(&work, &write::LIMITED),
     }
 }
@@ -97,9 +98,14 @@ impl Work<'_> {
     }
 
     fn open<E: Engine>(&self, durability: Durability) -> Result<E> {
-        let limit = self.job.step.is_limited().then_some(self.job.sizes.limit_bytes / 4);
-        let large_values = self.job.set == crate::catalog::Set::Large;
-        E::open(&self.job.dir, &Options { durability, cache_bytes: limit, large_values })
+        let step = self.job.step;
+        let options = Options {
+            durability,
+            cache_bytes: step.is_limited().then_some(self.job.sizes.limit_bytes / 4),
+            large_values: self.job.set == Set::Large,
+            larger_than_memory: step.is_limited() && step != Step::LimitedPlainGet,
+        };
+        E::open(&self.job.dir, &options)
     }
 
     fn meter(&self) -> Result<Meter> {
@@ -114,21 +120,21 @@ impl Work<'_> {
     /// Adds what is told by the whole database after it was changed, and closes it.
     fn finish<E: Engine>(&self, engine: E, size_before: u64, outcome: &mut Outcome) -> Result<()> {
         let dir = &self.job.dir;
-        let open_size = allocated_bytes(dir)?;
-        outcome.size_bytes = Some(open_size);
-        if let Some(live) = engine.live_bytes()? {
-            #[expect(clippy::cast_precision_loss, reason = "a figure for people")]
-            let ratio = open_size as f64 / live as f64;
-            outcome.size_to_live = Some(ratio);
-        }
+        let live = engine.live_bytes()?;
         if !self.job.step.is_limited() {
             outcome.content = Some(content(&engine)?);
         }
+        let open_size = allocated_bytes(dir)?;
         let start = Instant::now();
         engine.close()?;
         outcome.close_seconds = Some(start.elapsed().as_secs_f64());
-        let size = i64::try_from(open_size.max(allocated_bytes(dir)?))?;
-        outcome.growth_bytes = Some(size - i64::try_from(size_before)?);
+        let closed_size = allocated_bytes(dir)?;
+        outcome.size_bytes = Some(closed_size);
+        let most = open_size.max(closed_size);
+        outcome.growth_bytes = Some(i64::try_from(most)? - i64::try_from(size_before)?);
+        #[expect(clippy::cast_precision_loss, reason = "a figure for people")]
+        let ratio = |live: u64| most as f64 / live as f64;
+        outcome.size_to_live = live.map(ratio);
         // The next engine shall not wait for what this one has left to the system.
         system::sync_files(dir)
     }

@@ -24,7 +24,7 @@ pub(super) enum Warmth {
 }
 
 /// Opens, warms up, measures `body`, which returns how much it did, and closes.
-fn reading<E: Engine>(
+pub(super) fn reading<E: Engine>(
     work: &Work<'_>,
     warmth: Warmth,
     body: impl FnOnce(&E, &mut Checksum) -> Result<u64>,
@@ -115,16 +115,20 @@ pub(super) fn range<E: Engine>(work: &Work<'_>) -> Result<Outcome> {
     })
 }
 
+/// All entries, a few times over.
 pub(super) fn scan<E: Engine>(work: &Work<'_>) -> Result<Outcome> {
+    let scans = work.job.sizes.scans;
     reading::<E>(work, Warmth::Warm, |engine, checksum| {
-        let seen = engine.session()?.read(|reader| {
-            reader.scan(|key, value| {
-                checksum.add(key);
-                checksum.add(value);
-            })
-        })?;
-        ensure!(seen == work.entries, "a scan saw {seen} entries of {}", work.entries);
-        Ok(seen)
+        engine.session()?.read(|reader| {
+            for _ in 0..scans {
+                let seen = reader.scan(|key, value| {
+                    checksum.add(key);
+                    checksum.add(value);
+                })?;
+                ensure!(seen == work.entries, "a scan saw {seen} entries of {}", work.entries);
+            }
+            Ok(scans * work.entries)
+        })
     })
 }
 

@@ -38,9 +38,8 @@ pub(super) fn singles<E: Engine>(work: &Work<'_>, durability: Durability) -> Res
         let mut latencies = Latencies::with_capacity(count);
         for index in first..first + count {
             let key = work.keys.key(index);
-            latencies.time(|| {
-                session.write(|writer| writer.put(key.as_ref(), work.values.value(index, 0)))
-            })?;
+            latencies
+                .time(|| session.write(|writer| writer.put(key.as_ref(), work.values.value(index, 0))))?;
         }
         outcome.latency = latencies.percentiles();
         Ok(count)
@@ -80,9 +79,8 @@ pub(super) fn threads<E: Engine>(work: &Work<'_>) -> Result<Outcome> {
             barrier.wait();
             for index in first..first + each {
                 let key = work.keys.key(index);
-                latencies.time(|| {
-                    session.write(|writer| writer.put(key.as_ref(), work.values.value(index, 0)))
-                })?;
+                latencies
+                    .time(|| session.write(|writer| writer.put(key.as_ref(), work.values.value(index, 0))))?;
             }
             Ok(latencies)
         };
