@@ -10,9 +10,9 @@
 //!
 //! # Changing a tree
 //! Every change descends once, makes the pages of its path dirty, and edits the leaf. Where the edit does not
-//! fit, cells move to a neighbour or to a new leaf ([`full`]). What is not so simple is done in a general way:
-//! the leaf and a neighbour are laid out anew, and the parent gets an edit of its own: [`balance`] goes up
-//! the path like this, level by level. A change that fails half-way leaves the tree unusable: the caller
+//! fit, cells move to a neighbour or to a new leaf ([`full`]). What is not so simple is done in a general
+//! way: the leaf and a neighbour are laid out anew, and the parent gets an edit of its own: [`balance`] goes
+//! up the path like this, level by level. A change that fails half-way leaves the tree unusable: the caller
 //! must poison the transaction.
 
 mod balance;

@@ -81,7 +81,8 @@ proptest! {
             _ => 0,
         };
         let (left, right) = entries.split_at(cut);
-        let (stays, goes) = if moves_left { (cut..entries.len(), 0..cut) } else { (0..cut, cut..entries.len()) };
+        let (first, last) = (0..cut, cut..entries.len());
+        let (stays, goes) = if moves_left { (last, first) } else { (first, last) };
         let mut from = build_leaf(&entries, 8192);
         let (mut to, mut scratch) = (vec![0xAA; 8192], Vec::new());
         let (gone, kept) = if moves_left { (left, right) } else { (right, left) };
