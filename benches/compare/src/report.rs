@@ -59,7 +59,7 @@ fn run(results: &Results) -> String {
     let mut text = format!("- date: {}, commit {}\n", header.date, header.commit);
     let _ = writeln!(
         text,
-        "- {} rounds; what only reads ran {} times in each; {} entries{}; seed {}",
+        "- {} rounds; reads and durable writes ran {} times in each; {} entries{}; seed {}",
         header.rounds,
         header.passes,
         header.sizes.entries,

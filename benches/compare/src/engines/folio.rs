@@ -90,6 +90,18 @@ impl Reader for FolioReader<'_> {
     }
 
     #[inline]
+    fn get_many<K: AsRef<[u8]>>(&mut self, keys: &[K], mut see: impl FnMut(&[u8])) -> Result<u64> {
+        let mut found = 0;
+        for value in self.0.get_many(keys.iter().map(AsRef::as_ref)) {
+            if let Some(value) = value? {
+                see(value);
+                found += 1;
+            }
+        }
+        Ok(found)
+    }
+
+    #[inline]
     fn range(&mut self, from: &[u8], limit: u64, mut see: impl FnMut(&[u8], &[u8])) -> Result<u64> {
         let mut seen = 0;
         let mut entries = self.0.range(from..)?;

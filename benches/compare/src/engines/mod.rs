@@ -93,6 +93,7 @@ mod tests {
                             engine: entry.name.to_owned(),
                             set,
                             step: *step,
+                            pass: 0,
                             dir: folder.join(format!("{}-{set:?}", entry.name)),
                             sizes: Sizes::tiny(),
                             seed: 1,
