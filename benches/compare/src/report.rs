@@ -256,7 +256,8 @@ mod tests {
     fn marked_parts_are_replaced_and_nothing_else() {
         let text = "a\n<!-- report: x -->\nold\n<!-- end -->\nb\n<!-- report: y --><!-- end -->\nc\n";
         let made = replaced(text, |name| Ok(format!("new {name}\n"))).unwrap();
-        let expected = "a\n<!-- report: x -->\n\nnew x\n\n<!-- end -->\nb\n<!-- report: y -->\n\nnew y\n\n<!-- end -->\nc\n";
+        let new = |name: &str| format!("<!-- report: {name} -->\n\nnew {name}\n\n<!-- end -->");
+        let expected = format!("a\n{}\nb\n{}\nc\n", new("x"), new("y"));
         assert_eq!(made, expected);
         assert_eq!(replaced(&made, |name| Ok(format!("new {name}"))).unwrap(), expected);
     }

@@ -1,5 +1,6 @@
 //! The work itself, written once for all engines. Each function runs in a process of its own: it opens the
-//! database, does what is measured between `Meter::start` and `stop`, and leaves the rest to [`Work::finish`].
+//! database, does what is measured between `Meter::start` and `stop`, and leaves the rest to
+//! [`Work::finish`].
 
 use std::time::Instant;
 
