@@ -52,7 +52,7 @@ pub(crate) fn store<P: PagesMut>(
     name: &str,
     record: &TableRecord<String>,
 ) -> Result<()> {
-    btree::insert(pages, root, name.as_bytes(), &record.encode()).map(|_| ())
+    btree::insert(pages, root, &mut btree::Finger::default(), name.as_bytes(), &record.encode()).map(|_| ())
 }
 
 /// Overwrites the root in a record that was stored in the same transaction.

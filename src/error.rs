@@ -142,6 +142,10 @@ pub enum Error {
         /// The most there can be.
         max: usize,
     },
+    /// [`append`](crate::TableMut::append) was called with a key that is not greater than all keys of the
+    /// table.
+    #[error("the key does not come behind all others of the table, where it was to be appended")]
+    NotAscending,
     /// A table's name is empty or too long.
     #[error("{name:?} cannot name a table: {reason}")]
     TableName {

@@ -97,7 +97,7 @@ pub use options::{Advice, Durability, OpenOptions};
 pub use range::{Entry, Range};
 pub use raw::{Change, RawBounds, RawChange, RawChanges, RawEntry, RawRange, RawTable, RawTableMut};
 pub use reader::Reader;
-pub use table::{Changes, GetMany, DynTable, OwnedEntry, ReadTable, Table, TableDef, TableMut};
+pub use table::{Changes, DynTable, GetMany, OwnedEntry, ReadTable, Table, TableDef, TableMut};
 pub use transaction::{CommitInfo, ReadTransaction, TableInfo, WriteTransaction};
 pub use types::{Key, Prefix, Value};
 

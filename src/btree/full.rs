@@ -208,7 +208,7 @@ fn plan<P: PagesMut>(
     }
     let full = Full { page, at, cell: *cell };
     // At the edge of the whole tree, keys are probably inserted in order.
-    if at == page.len() && is_last(pages, path) {
+    if at == page.len() && path.is_last(pages) {
         return Ok(plan_cut(&full, Other::New, full.len() - 1));
     }
     if at == 0 && path.above(path.leaf()).iter().all(|frame| frame.slot == 0) {
@@ -225,12 +225,6 @@ fn plan<P: PagesMut>(
         Some(neighbour) => Ok(plan_share(&full, neighbour, other)),
         None => Ok(plan_split(&full)),
     }
-}
-
-/// Whether a path leads to the last leaf of the tree.
-fn is_last<P: PagesMut>(pages: &P, path: &Path) -> bool {
-    let above = path.above(path.leaf());
-    above.iter().rev().all(|frame| frame.slot + 1 == Page::new(pages.bytes(frame.page)).len())
 }
 
 /// Gives a neighbour so much that both are as full.

@@ -45,6 +45,17 @@ impl Path {
         &self.frames[..depth]
     }
 
+    /// The index of the leaf.
+    pub(super) fn leaf_page(&self) -> usize {
+        self.frame(self.leaf()).page
+    }
+
+    /// Whether it leads to the last leaf of the tree.
+    pub(super) fn is_last<P: PagesMut>(&self, pages: &P) -> bool {
+        let is_last = |frame: &Frame| frame.slot + 1 == Page::new(pages.bytes(frame.page)).len();
+        self.above(self.leaf()).iter().rev().all(is_last)
+    }
+
     /// How deep the leaf is.
     pub(super) fn leaf(&self) -> usize {
         self.len - 1
@@ -80,8 +91,13 @@ pub(super) fn dirty_child<P: PagesMut>(pages: &mut P, parent: usize, slot: usize
 }
 
 /// The path to the leaf that has or would have `key`, all of it dirty. The leaf's slot is left at 0.
-pub(super) fn descend<P: PagesMut>(pages: &mut P, root: &mut TreeRoot, key: &[u8]) -> Result<Path> {
-    let mut path = Path::new();
+pub(super) fn descend<P: PagesMut>(
+    pages: &mut P,
+    root: &mut TreeRoot,
+    key: &[u8],
+    path: &mut Path,
+) -> Result<()> {
+    path.len = 0;
     let mut index = dirty_root(pages, root)?;
     for _ in 0..root.level {
         let slot = Page::new(pages.bytes(index)).child_index(key);
@@ -89,7 +105,7 @@ pub(super) fn descend<P: PagesMut>(pages: &mut P, root: &mut TreeRoot, key: &[u8
         index = dirty_child(pages, index, slot)?;
     }
     path.push(Frame { page: index, slot: 0 });
-    Ok(path)
+    Ok(())
 }
 
 /// The slots to take from the root to `key`, and whether it is there. Makes nothing dirty.

@@ -192,6 +192,8 @@ fn run_count(pages: &Double) -> u64 {
 #[derive(Debug, Clone)]
 enum Op {
     Insert(Vec<u8>, usize),
+    /// Only if the key comes behind all others.
+    Append(Vec<u8>, usize),
     Remove(usize),
     RemoveRange(Bound<Vec<u8>>, Bound<Vec<u8>>),
     Ascending(u8, usize),
@@ -217,7 +219,8 @@ fn bound() -> impl Strategy<Value = Bound<Vec<u8>>> {
 fn op() -> impl Strategy<Value = Op> {
     let value_len = prop_oneof![5 => 0usize..300, 2 => 300usize..2100, 1 => 2100usize..9000];
     prop_oneof![
-        12 => (key(), value_len).prop_map(|(key, len)| Op::Insert(key, len)),
+        12 => (key(), value_len.clone()).prop_map(|(key, len)| Op::Insert(key, len)),
+        4 => (key(), value_len).prop_map(|(key, len)| Op::Append(key, len)),
         6 => (0usize..10_000).prop_map(Op::Remove),
         1 => (bound(), bound()).prop_map(|(from, to)| Op::RemoveRange(from, to)),
         1 => (any::<u8>(), 1usize..200).prop_map(|(from, count)| Op::Ascending(from, count)),
@@ -229,12 +232,25 @@ fn op() -> impl Strategy<Value = Op> {
 fn run(page_size: usize, ops: Vec<Op>) {
     let mut pages = Double::new(page_size);
     let (mut root, mut model) = (TreeRoot::default(), Model::new());
+    let mut finger = Finger::default();
     for op in ops {
+        if !matches!(op, Op::Insert(..) | Op::Append(..) | Op::Ascending(..) | Op::Ask(..)) {
+            finger.forget();
+        }
         match op {
             Op::Insert(key, len) => {
                 let value = vec![(model.len() % 251).try_into().unwrap(); len];
-                let replaced = insert(&mut pages, &mut root, &key, &value).unwrap();
+                let replaced = insert(&mut pages, &mut root, &mut finger, &key, &value).unwrap();
                 assert_eq!(replaced, model.insert(key, value).is_some());
+            }
+            Op::Append(key, len) => {
+                let is_behind = finger.is_behind(&pages, &root, &key).unwrap();
+                assert_eq!(is_behind, model.last_key_value().is_none_or(|(last, _)| *last < key));
+                if is_behind {
+                    let value = vec![(model.len() % 251).try_into().unwrap(); len];
+                    assert!(!insert(&mut pages, &mut root, &mut finger, &key, &value).unwrap());
+                    model.insert(key, value);
+                }
             }
             Op::Remove(i) => {
                 let key = model.keys().nth(i % model.len().max(1)).cloned().unwrap_or_default();
@@ -255,7 +271,7 @@ fn run(page_size: usize, ops: Vec<Op>) {
             Op::Ascending(from, count) => {
                 for i in 0..count {
                     let key = format!("k/{from}/{i:06}").into_bytes();
-                    insert(&mut pages, &mut root, &key, b"ascending").unwrap();
+                    insert(&mut pages, &mut root, &mut finger, &key, b"ascending").unwrap();
                     model.insert(key, b"ascending".to_vec());
                 }
             }
@@ -324,9 +340,9 @@ fn ordered(key: u64) -> [u8; 8] {
 }
 
 fn filled(pages: &mut Double, keys: impl Iterator<Item = u64>) -> TreeRoot {
-    let mut root = TreeRoot::default();
+    let (mut root, mut finger) = (TreeRoot::default(), Finger::default());
     for key in keys {
-        insert(pages, &mut root, &ordered(key), &[7; 100]).unwrap();
+        insert(pages, &mut root, &mut finger, &ordered(key), &[7; 100]).unwrap();
     }
     pages.freeze(&mut root);
     root
@@ -388,13 +404,15 @@ fn keys_of_every_length_up_to_the_limit_fit_and_longer_ones_are_refused() {
             let mut key = vec![i % 7; longest];
             key[index(u64::from(i) * 13)] = i;
             key[longest - 1] = i;
-            insert(&mut pages, &mut root, &key, &vec![i; usize::from(i) * 40]).unwrap();
+            insert(&mut pages, &mut root, &mut Finger::default(), &key, &vec![i; usize::from(i) * 40])
+                .unwrap();
         }
-        insert(&mut pages, &mut root, b"", b"the empty key").unwrap();
+        insert(&mut pages, &mut root, &mut Finger::default(), b"", b"the empty key").unwrap();
         pages.freeze(&mut root);
         check_rules(&pages, &root);
         assert_eq!(get(&pages, &root, b"").unwrap(), Some(&b"the empty key"[..]));
-        let error = insert(&mut pages, &mut root, &vec![0; longest + 1], b"").unwrap_err();
+        let error =
+            insert(&mut pages, &mut root, &mut Finger::default(), &vec![0; longest + 1], b"").unwrap_err();
         assert!(
             matches!(error, crate::Error::KeyTooLong { len, max } if len == longest + 1 && max == longest)
         );

@@ -26,11 +26,7 @@ impl TreeRoot {
     }
 
     /// Flags that have no meaning on disk are cut off, so that none is taken for one of memory; whoever
-    /// cannot rely on a checksum looks at [`is_plausible`](Self::is_plausible) as well.
-    pub(crate) fn decode(bytes: &[u8]) -> TreeRoot {
-        TreeRoot::of_words(std::array::from_fn(|i| get_u64(bytes, 8 * i)))
-    }
-
+    /// cannot rely on a checksum takes [`decode_plausible`](Self::decode_plausible).
     #[inline]
     fn of_words([word, birth, count, level]: [u64; TREE_ROOT_WORDS]) -> TreeRoot {
         let word = word & (PAGE_ID_MASK | HAS_OVERFLOW);
@@ -42,11 +38,14 @@ impl TreeRoot {
         [self.child.word, self.child.birth.0, self.child.count, u64::from(self.level)]
     }
 
-    /// Whether encoded bytes are what [`encode`](Self::encode) writes of some root.
-    pub(crate) fn is_plausible(bytes: &[u8]) -> bool {
-        let root = TreeRoot::decode(bytes);
+    /// The root, if the bytes are what [`encode`](Self::encode) writes of one.
+    #[inline]
+    pub(crate) fn decode_plausible(bytes: &[u8; TREE_ROOT_LEN]) -> Option<TreeRoot> {
+        let words: [u64; TREE_ROOT_WORDS] = std::array::from_fn(|i| get_u64(bytes, 8 * i));
+        let root = TreeRoot::of_words(words);
         let empty_is_empty = !root.is_empty() || root == TreeRoot::default();
-        bytes == root.encode() && usize::from(root.level) < LEVELS_MAX && empty_is_empty
+        let plausible = words == root.words() && usize::from(root.level) < LEVELS_MAX && empty_is_empty;
+        plausible.then_some(root)
     }
 
     pub(crate) fn encode(&self) -> [u8; TREE_ROOT_LEN] {

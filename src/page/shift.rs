@@ -75,6 +75,16 @@ pub(crate) fn prefix_between(shared: usize, count: usize) -> usize {
 }
 
 impl<'a> Page<'a> {
+    /// Whether `key` is greater than every key of the page.
+    #[inline]
+    pub(crate) fn ends_below(self, key: &[u8]) -> bool {
+        match (self.len().checked_sub(1), key.strip_prefix(self.prefix())) {
+            (None, _) => true,
+            (Some(last), Some(rest)) => self.suffix(last) < rest,
+            (Some(_), None) => self.prefix() < key,
+        }
+    }
+
     /// Bytes that cell `i` takes with its slot.
     pub(crate) fn cost(self, i: usize) -> usize {
         SLOT_LEN + self.cell_len(i)

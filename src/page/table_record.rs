@@ -63,9 +63,10 @@ impl<'a> TableRecord<&'a [u8]> {
         if types.len() != key_len + value_len {
             return Err(fault("length of a table record", "the length of its parts"));
         }
-        if !TreeRoot::is_plausible(&fixed[..TREE_ROOT_LEN]) {
+        let root = fixed.first_chunk().and_then(TreeRoot::decode_plausible);
+        let Some(root) = root else {
             return Err(fault("root of a table", "page, birth, entries and level"));
-        }
+        };
         if get_u16(fixed, 34) != 1 {
             return Err(Error::Unsupported { what: "value alignment", found: get_u16(fixed, 34).into() });
         }
@@ -73,7 +74,7 @@ impl<'a> TableRecord<&'a [u8]> {
             return Err(fault("reserved bytes of a table record", "zeros"));
         }
         let (key_type, value_type) = types.split_at(key_len);
-        Ok(TableRecord { root: TreeRoot::decode(fixed), key_type, value_type })
+        Ok(TableRecord { root, key_type, value_type })
     }
 
     /// The record, the names of its types seen to be text.

@@ -3,6 +3,8 @@
 //! A page is found from its index without a look-up that could miss the cache, it begins at a page of the
 //! system, and neither making nor dropping it calls the allocator.
 
+use crate::storage::prefault;
+
 /// Pages of a chunk, and of the first one: most transactions need no second.
 const CHUNK: usize = 256;
 const FIRST: usize = 16;
@@ -28,6 +30,21 @@ struct Chunk {
     bytes: Vec<u8>,
     /// Where the first page begins.
     start: usize,
+}
+
+impl Chunk {
+    fn new(page_size: usize, pages: usize) -> Chunk {
+        let capacity = pages * page_size + ALIGN;
+        // The first chunk is cleared page by page: small transactions need few.
+        let mut bytes: Vec<u8> =
+            if pages == FIRST { Vec::with_capacity(capacity) } else { vec![0; capacity] };
+        let start = bytes.as_ptr().align_offset(ALIGN).min(ALIGN);
+        match pages {
+            FIRST => bytes.resize(start, 0),
+            _ => prefault(&mut bytes[start..]),
+        }
+        Chunk { bytes, start }
+    }
 }
 
 /// The chunk of a page, and which page of it.
@@ -67,14 +84,13 @@ impl Arena {
         let index = self.made;
         let (chunk, page) = place(index);
         if chunk == self.chunks.len() {
-            let pages = if chunk == 0 { FIRST } else { CHUNK };
-            let mut bytes: Vec<u8> = Vec::with_capacity(pages * self.page_size + ALIGN);
-            let start = bytes.as_ptr().align_offset(ALIGN).min(ALIGN);
-            bytes.resize(start, 0);
-            self.chunks.push(Chunk { bytes, start });
+            self.chunks.push(Chunk::new(self.page_size, if chunk == 0 { FIRST } else { CHUNK }));
         }
         let Chunk { bytes, start } = &mut self.chunks[chunk];
-        bytes.resize(*start + (page + 1) * self.page_size, 0);
+        let end = *start + (page + 1) * self.page_size;
+        if bytes.len() < end {
+            bytes.resize(end, 0);
+        }
         self.made += 1;
         self.live.resize(self.made.div_ceil(64), 0);
         index

@@ -9,8 +9,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::page::{PageId, TxnId, index};
 
-/// Pages of one chunk: 64 KiB of memory for 32 MiB of 4 KiB pages, made when the first of them is touched.
-const CHUNK: u64 = 1 << 13;
+/// Pages of one chunk: 32 KiB of memory for 16 MiB of 4 KiB pages, made when the first of them is touched. For
+/// larger ones the heap asks the system each time, and opening takes half as long again.
+const CHUNK: u64 = 1 << 12;
 
 /// Births that are remembered have 56 bits; the others stand for the role.
 const BIRTH_MAX: u64 = (1 << 56) - 1;

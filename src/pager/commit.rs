@@ -76,7 +76,7 @@ impl<'t> Commit<'t> {
     pub(crate) fn finish(mut self, catalog: TreeRoot, buffered: bool, two_phase: bool) -> Result<Committed> {
         let page_count = self.write_log()?;
         let Commit { mut txn, mut freed, mut sealed, .. } = self;
-        txn.write(&mut sealed)?;
+        txn.write(&mut sealed, !buffered)?;
         txn.fill_end(page_count)?;
 
         let root = Root {

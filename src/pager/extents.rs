@@ -27,10 +27,10 @@ impl Extents {
         self.by_start.iter().map(|(start, len)| (*start, *len))
     }
 
-    /// Extents that lie in or reach into the pages from `start` on.
+    /// Extents that lie in or reach into the pages from `start` on, descending.
     pub(super) fn overlapping(&self, start: u64, len: u64) -> impl Iterator<Item = (u64, u64)> {
-        let before = self.by_start.range(..start).next_back().filter(|(s, l)| **s + **l > start);
-        before.into_iter().chain(self.by_start.range(start..start + len)).map(|(s, l)| (*s, *l))
+        let before = self.by_start.range(..start + len).rev().map(|(s, l)| (*s, *l));
+        before.take_while(move |(s, l)| s + l > start)
     }
 
     /// Adds pages, none of which is there, and joins them with their neighbours.

@@ -170,9 +170,8 @@ impl Space {
     /// What is free or pending among the pages of `range`, whole extents, added to `found` by their starts.
     pub(super) fn state_of(&self, range: &Extent, found: &mut BTreeSet<Extent>) {
         found.extend(self.free.overlapping(range.start, range.len).map(|(s, l)| Extent::free(s, l)));
-        let before = self.pending.range(..range.start).next_back().filter(|(_, e)| e.end() > range.start);
-        let inside = self.pending.range(range.start..range.end());
-        found.extend(before.into_iter().chain(inside).map(|(_, extent)| *extent));
+        let before = self.pending.range(..range.end()).rev().map(|(_, extent)| *extent);
+        found.extend(before.take_while(|extent| extent.end() > range.start));
     }
 
     /// Every extent, free and pending.

@@ -17,6 +17,9 @@ use crate::page::{Extent, PageId, RECORD_PAGES_MAX, TxnId, index, record_sum, ru
 /// Pages that are always kept for transactions that free as much as they take; of a large file a 64th.
 const RESERVE_MIN: u64 = 64;
 
+/// A commit that is synced sends so many pages to the disk at a time while it writes the next.
+const WRITEBACK_PAGES: u64 = 256;
+
 /// A write transaction as its tables see it. Dropped without [`commit`](super::commit), it is aborted.
 pub(crate) struct Txn {
     pub(super) pager: Arc<Pager>,
@@ -158,7 +161,7 @@ impl Txn {
         rest -= self.take_free(rest, false, &mut runs);
         if rest > 0 && self.placement == Placement::LongRuns && self.may_grow(rest) {
             // A disk that is full may still have fragments.
-            match self.grow(rest) {
+            match self.grow(rest, false) {
                 Ok(start) => {
                     runs.push((start, rest));
                     rest = 0;
@@ -169,7 +172,7 @@ impl Txn {
         }
         rest -= self.take_free(rest, true, &mut runs);
         while rest > 0 {
-            match self.grow(rest) {
+            match self.grow(rest, false) {
                 Ok(start) => {
                     runs.push((start, rest));
                     rest = 0;
@@ -178,7 +181,7 @@ impl Txn {
                 Err(error) => return Err(error),
             }
         }
-        self.keep_reserve(want)?;
+        self.keep_reserve(want, false)?;
         runs.sort_unstable();
         Ok(Ids { runs: runs.into() })
     }
@@ -210,13 +213,13 @@ impl Txn {
                 self.taken.push((start, want));
                 break start;
             }
-            match self.grow(want) {
+            match self.grow(want, true) {
                 Ok(start) => break start,
                 Err(error) if self.settles(&error)? => {}
                 Err(error) => return Err(error),
             }
         };
-        self.keep_reserve(want)?;
+        self.keep_reserve(want, true)?;
         Ok(start)
     }
 
@@ -244,21 +247,21 @@ impl Txn {
             || self.writer.grown(end, self.page_size()) <= self.pager.config.most_pages(live)
     }
 
-    /// Adds pages at the end of the file, with blocks behind them, or to be written at once.
-    fn grow(&mut self, pages: u64) -> Result<u64> {
+    /// Adds pages at the end of the file, with blocks behind them, or to be written `at_once`.
+    fn grow(&mut self, pages: u64, at_once: bool) -> Result<u64> {
         let start = self.end;
         if start + pages >= 1 << 48 {
             return Err(Error::Full { what: "a file has 2^48 pages at most" });
         }
-        if start + pages > self.writer.file_pages {
-            self.grow_file(start + pages)?;
+        if !self.writer.has_room(start + pages) {
+            self.grow_file(start + pages, at_once)?;
         }
         self.end += pages;
         Ok(start)
     }
 
     /// Makes the file at least `pages` long, if no reader is the reason.
-    fn grow_file(&mut self, pages: u64) -> Result<()> {
+    fn grow_file(&mut self, pages: u64, at_once: bool) -> Result<()> {
         if let Some(limit) = self.pager.config.refuse_pinned
             && self.pinned_beyond(limit).is_some()
         {
@@ -270,7 +273,7 @@ impl Txn {
                 return Err(Error::PinLimit { txn: txn.0, pinned, limit });
             }
         }
-        self.writer.ensure_file(&self.pager, pages)
+        self.writer.ensure_file(&self.pager, self.end, pages, at_once)
     }
 
     /// The root before the durable one that pins most, if that is more than `limit` bytes.
@@ -281,7 +284,7 @@ impl Txn {
 
     /// Keeps some space for transactions that free what they take, so that a full disk can be emptied: to
     /// remove an entry, a page is written anew for each that is freed.
-    fn keep_reserve(&mut self, taken: u64) -> Result<()> {
+    fn keep_reserve(&mut self, taken: u64, at_once: bool) -> Result<()> {
         let reserve = (self.end / 64).max(RESERVE_MIN);
         let mut free = self.free_pages();
         loop {
@@ -292,7 +295,7 @@ impl Txn {
             // A whole step if there is room for it, and no more than is missing if there is not.
             let missing = (reserve - room).min(self.writer.growth_step(self.page_size()));
             let wanted = self.writer.file_pages + missing;
-            match self.grow_file(wanted) {
+            match self.grow_file(wanted, at_once) {
                 Ok(()) => {}
                 Err(error) if error.is_out_of_space() && self.frees >= taken => return Ok(()),
                 Err(error) if self.settles(&error)? => free = self.free_pages(),
@@ -352,8 +355,9 @@ impl Txn {
         }
     }
 
-    /// Writes sealed pages to their places.
-    pub(super) fn write(&mut self, sealed: &mut Sealed) -> Result<()> {
+    /// Writes sealed pages to their places. If they are synced next, the disk begins while the last are
+    /// written.
+    pub(super) fn write(&mut self, sealed: &mut Sealed, sync_follows: bool) -> Result<()> {
         let page_size = self.page_size() as u64;
         sealed.pages.sort_unstable_by_key(|(id, _)| *id);
         let pages: u64 = sealed.pages.iter().map(|(_, at)| sealed.bytes(at).len() as u64 / page_size).sum();
@@ -361,7 +365,7 @@ impl Txn {
         if self.written_pages > RECORD_PAGES_MAX || self.pager.config.two_phase {
             self.sums = None;
         }
-        let mut from = 0;
+        let (mut from, mut begun, mut waiting) = (0, 0, 0);
         while from < sealed.pages.len() {
             let start = sealed.pages[from].0;
             let mut end = start;
@@ -375,6 +379,12 @@ impl Txn {
             self.written(|pager| pager.base.storage.write_at(&bufs, start * page_size))?;
             self.written_runs += 1;
             from += bufs.len();
+            waiting += end - start;
+            if sync_follows && waiting >= WRITEBACK_PAGES {
+                let storage = &self.pager.base.storage;
+                storage.start_writeback(begun * page_size, (end - begun) * page_size);
+                (begun, waiting) = (end, 0);
+            }
         }
         self.pager.view.read().trust(&sealed.levels, self.id);
         let seed = self.pager.base.seed;
@@ -391,7 +401,7 @@ impl Txn {
     /// record.
     pub(super) fn spill(&mut self, sealed: &mut Sealed) -> Result<(Arc<View>, u64)> {
         self.sums = None;
-        self.write(sealed)?;
+        self.write(sealed, false)?;
         Ok((self.pager.view(self.end)?, self.end))
     }
 

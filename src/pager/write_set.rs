@@ -186,22 +186,22 @@ impl WriteSet {
         Ok(())
     }
 
-    /// Writes all but the root to its final place if the transaction has outgrown its memory.
+    /// Writes all but the root to its final place if the transaction has outgrown its memory; whether it did.
     ///
     /// A page that changes again afterwards is copied again, and its place is free for this transaction at
     /// once.
     #[inline]
-    pub(crate) fn spill_if_needed(&mut self, root: &mut TreeRoot) -> Result<()> {
+    pub(crate) fn spill_if_needed(&mut self, root: &mut TreeRoot) -> Result<bool> {
         // Relaxed: one thread has the transaction.
         if self.heap_bytes.load(Ordering::Relaxed) <= self.memory_limit {
-            return Ok(());
+            return Ok(false);
         }
         // A small share is not worth writing: another table has the pages.
         let own = index(self.unsealed_pages()) * self.page_size();
         if own < self.memory_limit / 8 || self.pages.len() < 2 {
-            return Ok(());
+            return Ok(false);
         }
-        self.spill(root)
+        self.spill(root).map(|()| true)
     }
 
     fn spill(&mut self, root: &mut TreeRoot) -> Result<()> {

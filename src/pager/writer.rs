@@ -48,6 +48,9 @@ const RETRY: Duration = Duration::from_micros(500);
 pub(crate) struct Writer {
     /// Pages of the file, with blocks behind them.
     pub(super) file_pages: u64,
+    /// The blocks from this page on have never been written. Whoever commits there would wait for the file
+    /// system to say that they are now.
+    fresh_from: u64,
     /// Whether the file is that long already. Else the transaction is about to write its end.
     pub(super) is_filled: bool,
     /// Whether `space` and `log` are the head's.
@@ -60,6 +63,7 @@ impl Writer {
     pub(super) fn new(file_pages: u64) -> Writer {
         Writer {
             file_pages,
+            fresh_from: file_pages,
             is_filled: true,
             loaded: false,
             space: Space::default(),
@@ -78,38 +82,65 @@ impl Writer {
         pages.max(self.file_pages + self.growth_step(page_size))
     }
 
-    /// Makes the file at least `pages` long, with blocks behind all of it, unless it is longer than a step:
-    /// such pages are written at once by whoever asks.
-    pub(super) fn ensure_file(&mut self, pager: &Pager, pages: u64) -> Result<()> {
-        if pages <= self.file_pages {
-            return Ok(());
-        }
-        let page_size = pager.base.page_size;
-        let step = self.growth_step(page_size);
-        if pages - self.file_pages > step {
-            (self.file_pages, self.is_filled) = (pages, false);
-            return Ok(());
-        }
-        let (from, storage) = (self.file_pages * page_size as u64, &pager.base.storage);
-        let extend = |to: u64| storage.extend_zeroed(from, to * page_size as u64).map(|()| to);
-        let to = match extend(self.file_pages + step) {
-            // There may be room for what is needed, if not for a whole step.
-            Err(error) if error.is_out_of_space() && pages < self.file_pages + step => extend(pages),
-            result => result,
+    /// Whether there are so many pages that were written before.
+    pub(super) fn has_room(&self, pages: u64) -> bool {
+        pages <= self.fresh_from
+    }
+
+    /// Makes the file at least `pages` long, with blocks behind all of it. They are written, unless whoever
+    /// asks writes them `at_once` or wants more than a step. Nobody needs the pages from `end` on.
+    pub(super) fn ensure_file(&mut self, pager: &Pager, end: u64, pages: u64, at_once: bool) -> Result<()> {
+        let step = self.growth_step(pager.base.page_size);
+        let grown = match at_once || pages > self.file_pages + step {
+            true => self.ensure_blocks(pager, pages, step),
+            false => self.ensure_zeros(pager, end.max(self.fresh_from), pages, step),
         };
-        let to = to.inspect_err(|error| {
+        grown.inspect_err(|error| {
             if !error.is_out_of_space() {
                 pager.end_writing(error);
             }
-        })?;
+        })
+    }
+
+    fn ensure_zeros(&mut self, pager: &Pager, from: u64, pages: u64, step: u64) -> Result<()> {
+        if pages <= from {
+            return Ok(());
+        }
+        let (page_size, storage) = (pager.base.page_size as u64, &pager.base.storage);
+        let extend = |to: u64| storage.extend_zeroed(from * page_size, to * page_size).map(|()| to);
+        let to = match extend(pages.max(from + step)) {
+            // There may be room for what is needed, if not for a whole step.
+            Err(error) if error.is_out_of_space() && pages < from + step => extend(pages),
+            result => result,
+        }?;
         // Off the commit path: the zeros go to the disk now, so that no sync has to wait for them.
-        storage.start_writeback(from, to * page_size as u64 - from);
-        self.file_pages = to;
+        storage.start_writeback(from * page_size, (to - from) * page_size);
+        (self.file_pages, self.fresh_from) = (self.file_pages.max(to), to);
+        Ok(())
+    }
+
+    /// For who writes the pages at once: zeros would be written for nothing.
+    fn ensure_blocks(&mut self, pager: &Pager, pages: u64, step: u64) -> Result<()> {
+        if pages > self.file_pages {
+            let (page_size, storage) = (pager.base.page_size as u64, &pager.base.storage);
+            let (from, all) = (self.file_pages, pages + step);
+            let extend = |to: u64| storage.extend(from * page_size, to * page_size).map(|done| (to, done));
+            (self.file_pages, self.is_filled) = match extend(all) {
+                Err(error) if error.is_out_of_space() => extend(pages),
+                result => result,
+            }
+            // Where the system cannot, writing makes the file longer, too.
+            .map(|(to, done)| if done { (to, self.is_filled) } else { (pages, false) })?;
+        }
+        self.fresh_from = self.fresh_from.max(pages);
         Ok(())
     }
 
     /// The file has been found to have so many pages.
     pub(super) fn file_is(&mut self, pages: u64) {
+        if self.file_pages != pages {
+            self.fresh_from = pages;
+        }
         (self.file_pages, self.is_filled) = (pages, true);
     }
 
@@ -261,7 +292,7 @@ impl Pager {
         let pages = head.root.page_count.max(GROWTH_MIN / page_size);
         if writer.file_pages > pages {
             self.base.storage.truncate(pages * page_size)?;
-            writer.file_pages = pages;
+            writer.file_is(pages);
         }
         self.base.shared.set_lowered(None);
         Ok(())

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 
-use crate::btree;
+use crate::btree::{self, Finger};
 use crate::catalog;
 use crate::error::{Error, Result};
 use crate::page::{TableRecord, TreeRoot};
@@ -22,6 +22,8 @@ pub(crate) struct TableState {
     pub(crate) record: TableRecord<String>,
     pub(crate) root: TreeRoot,
     pub(crate) set: WriteSet,
+    /// For insertions in ascending order.
+    pub(crate) finger: Finger,
     /// Whether the catalog has to be told.
     pub(crate) changed: bool,
 }
@@ -148,7 +150,8 @@ impl OpenTables {
             }
         };
         let set = WriteSet::new(Arc::clone(&self.txn));
-        Ok(Box::new(TableState { name: name.to_owned(), root: record.root, record, set, changed }))
+        let (name, root, finger) = (name.to_owned(), record.root, Finger::default());
+        Ok(Box::new(TableState { name, root, record, set, finger, changed }))
     }
 
     /// Takes a table back from its handle.

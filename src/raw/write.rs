@@ -4,7 +4,7 @@ use std::ops::Bound;
 
 use super::{OpenTables, RawBounds, RawEntry, RawRange, TableState, whole};
 use crate::btree;
-use crate::error::Result;
+use crate::error::{Error, Result};
 
 /// A table in a write transaction, as bytes. What it returns borrows from this handle: changing the table
 /// ends such a borrow, changing another does not.
@@ -32,9 +32,23 @@ impl<'tx> RawTableMut<'tx> {
     /// Makes a change, with room in memory for it.
     #[inline]
     fn change<R>(&mut self, change: impl FnOnce(&mut TableState) -> Result<R>) -> Result<R> {
+        self.grow(|state| {
+            state.finger.forget();
+            change(state)
+        })
+    }
+
+    /// Makes a change that keeps the path to the last leaf up to date.
+    #[inline]
+    fn grow<R>(&mut self, change: impl FnOnce(&mut TableState) -> Result<R>) -> Result<R> {
         self.tables.check()?;
         let state = self.state.as_mut().expect("taken by drop alone");
-        let changed = state.set.spill_if_needed(&mut state.root).and_then(|()| change(state));
+        let changed = state.set.spill_if_needed(&mut state.root).and_then(|spilled| {
+            if spilled {
+                state.finger.forget();
+            }
+            change(state)
+        });
         changed.inspect_err(|error| self.tables.poison(error))
     }
 
@@ -146,10 +160,26 @@ impl<'tx> RawTableMut<'tx> {
     #[inline]
     pub fn insert(&mut self, key: &[u8], value: &[u8]) -> Result<bool> {
         btree::check_lengths(self.tables.page_size(), key, value)?;
-        self.change(|state| {
+        self.grow(|state| {
             state.changed = true;
-            btree::insert(&mut state.set, &mut state.root, key, value)
+            btree::insert(&mut state.set, &mut state.root, &mut state.finger, key, value)
         })
+    }
+
+    /// Adds an entry behind all others. O(1) amortised: from the second of a row on no key is looked for, and
+    /// pages become full. [`insert`](Self::insert) does the same when it meets keys in order; this one tells
+    /// when they are not.
+    ///
+    /// # Errors
+    /// As [`insert`](Self::insert). [`Error::NotAscending`](crate::Error::NotAscending) if the table has this
+    /// key or a greater one; nothing is changed then.
+    #[inline]
+    pub fn append(&mut self, key: &[u8], value: &[u8]) -> Result<()> {
+        let state = self.state();
+        if !state.finger.is_behind(&state.set, &state.root, key)? {
+            return Err(Error::NotAscending);
+        }
+        self.insert(key, value).map(drop)
     }
 
     /// Removes an entry; whether it was there. O(log n).

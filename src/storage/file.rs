@@ -175,7 +175,8 @@ pub(super) fn link_to_free_name(from: &Path, to: &Path) -> io::Result<()> {
     Ok(())
 }
 
-fn cannot(error: &io::Error) -> bool {
+/// Whether the system, or the file system, has no such call.
+pub(super) fn cannot(error: &io::Error) -> bool {
     error.kind() == ErrorKind::Unsupported
         || matches!(error.raw_os_error(), Some(libc::EINVAL | libc::ENOSYS | libc::EOPNOTSUPP))
 }
@@ -238,7 +239,7 @@ pub(super) fn write_all(
     let too_far = || io::Error::from_raw_os_error(libc::EFBIG);
     let end = offset.checked_add(len).ok_or_else(too_far)?;
     // The kernel would say the same, but with a signal (SIGXFSZ) that ends the process.
-    if end > sys::file_size_limit() {
+    if !sys::may_write_to(end) {
         return Err(too_far());
     }
     let mut rest = Rest { bufs, begun: 0 };

@@ -48,6 +48,7 @@ pub(crate) use lock_file::Others;
 pub(crate) use map::{Advice, Mapping};
 pub(crate) use meeting::{Held, Meeting};
 pub(crate) use probe::Call;
+pub(crate) use sys::prefault;
 pub(crate) use words::{BLOCK_WORDS, BLOCKS_MAX, Block};
 
 /// What a file is opened for.
@@ -251,6 +252,30 @@ impl Storage {
         })
     }
 
+    /// Makes the file longer, from `from` to `to`, with blocks that are not written yet; whether the file
+    /// system can.
+    ///
+    /// # Errors
+    /// As [`extend_zeroed`](Storage::extend_zeroed).
+    pub(crate) fn extend(&self, from: u64, to: u64) -> Result<bool> {
+        self.check_writable()?;
+        if !sys::may_write_to(to) {
+            return Err(self.error("fallocate", std::io::Error::from_raw_os_error(libc::EFBIG)));
+        }
+        let before = self.len()?;
+        match self.probe.set_len(Call::Grow, to, || sys::allocate(self.file(), from, to - from)) {
+            Ok(()) => Ok(true),
+            Err(error) if file::cannot(&error) => Ok(false),
+            Err(error) => {
+                if self.len().is_ok_and(|now| now > before) {
+                    // As above.
+                    let _ = self.truncate(before);
+                }
+                Err(self.error("fallocate", error))
+            }
+        }
+    }
+
     /// Makes the file `len` bytes long. Growing it so leaves holes: a full disk shows only when they are
     /// written.
     pub(crate) fn truncate(&self, len: u64) -> Result<()> {
@@ -260,7 +285,7 @@ impl Storage {
             return Err(self.error("ftruncate", std::io::Error::from_raw_os_error(libc::EFBIG)));
         }
         let truncate = || self.file().set_len(len);
-        self.probe.truncate(len, truncate).map_err(|error| self.error("ftruncate", error))
+        self.probe.set_len(Call::Truncate, len, truncate).map_err(|error| self.error("ftruncate", error))
     }
 
     /// Makes the file longer by `more` bytes, with blocks from `from` on. No byte that is there changes,
@@ -273,7 +298,7 @@ impl Storage {
         self.check_writable()?;
         let len = self.len()?.max(from) + more;
         let allocate = || sys::allocate(self.file(), from, len - from);
-        self.probe.truncate(len, allocate).map_err(|error| self.error("fallocate", error))
+        self.probe.set_len(Call::Truncate, len, allocate).map_err(|error| self.error("fallocate", error))
     }
 
     /// Maps the file and the address space behind it, `reserve` bytes in all, or as many as the file has.

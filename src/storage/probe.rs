@@ -23,7 +23,7 @@ pub(crate) enum Call {
     Read,
     /// One `pwritev` of at most 1 MiB.
     Write,
-    /// One write of at most 64 KiB of zeros at the end of the file.
+    /// One write of at most 64 KiB of zeros at the end of the file, or the making of blocks there.
     Grow,
     /// A change of the file's length by itself.
     Truncate,
@@ -70,13 +70,18 @@ impl Probe {
         real(bufs, offset)
     }
 
-    /// A new length of the file.
-    pub(super) fn truncate(&self, len: u64, real: impl FnOnce() -> io::Result<()>) -> io::Result<()> {
+    /// A new length of the file: `Truncate`, or `Grow` where its content stays.
+    pub(super) fn set_len(
+        &self,
+        call: Call,
+        len: u64,
+        real: impl FnOnce() -> io::Result<()>,
+    ) -> io::Result<()> {
         #[cfg(any(test, feature = "simulation"))]
         if let Some(recorder) = &self.recorder {
-            return recorder.truncate(len, real);
+            return recorder.set_len(call, len, real);
         }
-        let _ = len;
+        let _ = (call, len);
         real()
     }
 

@@ -317,9 +317,15 @@ impl Recorder {
         }
     }
 
-    pub(super) fn truncate(&self, len: u64, real: impl FnOnce() -> io::Result<()>) -> io::Result<()> {
+    /// `call` is `Truncate`, or `Grow` if the file gets longer.
+    pub(super) fn set_len(
+        &self,
+        call: Call,
+        len: u64,
+        real: impl FnOnce() -> io::Result<()>,
+    ) -> io::Result<()> {
         let mut state = self.state.lock();
-        if let Some(fault) = state.trip(Call::Truncate) {
+        if let Some(fault) = state.trip(call) {
             return Err(fault.error());
         }
         real()?;

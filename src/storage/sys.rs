@@ -9,11 +9,14 @@ use std::fs::File;
 use std::io::{self, IoSlice, Seek, SeekFrom};
 use std::os::fd::AsRawFd;
 use std::path::Path;
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 /// The most slices that one `pwritev` takes: `IOV_MAX` of Linux and of macOS.
 pub(super) const IOV_MAX: usize = 1024;
+
+/// See [`may_write_to`].
+const LIMIT_MS: u64 = 100;
 
 /// The size in bytes of a page of the operating system, which is no page of a database.
 pub(super) fn page_size() -> u64 {
@@ -21,6 +24,22 @@ pub(super) fn page_size() -> u64 {
     let size = unsafe { libc::sysconf(libc::_SC_PAGESIZE) };
     u64::try_from(size).expect("every system that has mmap has a page size")
 }
+
+/// Asks for the pages behind a piece of memory at once: one call, and not a fault for each of them when it is
+/// first written. Their content stays as it is. Where the system has no such call, nothing is lost.
+#[cfg(target_os = "linux")]
+pub(crate) fn prefault(memory: &mut [u8]) {
+    let page = usize::try_from(page_size()).expect("a page is small");
+    let skip = memory.as_ptr().align_offset(page);
+    let Some(whole) = memory.get_mut(skip..) else { return };
+    let len = whole.len() / page * page;
+    // SAFETY: the range is memory of this process that the caller alone has, and the call changes no byte.
+    unsafe { libc::madvise(whole.as_mut_ptr().cast(), len, libc::MADV_POPULATE_WRITE) };
+}
+
+/// See the other one.
+#[cfg(not(target_os = "linux"))]
+pub(crate) fn prefault(_: &mut [u8]) {}
 
 /// Milliseconds since some moment, as cheap as the system has them: a few nanoseconds, and right to about ten
 /// milliseconds.
@@ -88,6 +107,23 @@ pub(super) fn file_size_limit() -> u64 {
     // SAFETY: the pointer is to a live rlimit of this stack frame.
     let result = unsafe { libc::getrlimit(libc::RLIMIT_FSIZE, &raw mut limit) };
     if result == 0 { limit.rlim_cur } else { u64::MAX }
+}
+
+/// Whether this process may write to a file up to `end` ([`file_size_limit`]). What was allowed is not asked
+/// again for [`LIMIT_MS`]: a commit writes several times, and the limit hardly ever changes.
+pub(super) fn may_write_to(end: u64) -> bool {
+    // Of all files: the limit is one of the process. Relaxed: one asks more often than it would have to.
+    static ALLOWED: AtomicU64 = AtomicU64::new(0);
+    static ASKED_MS: AtomicU64 = AtomicU64::new(0);
+    let now = coarse_ms();
+    let is_new = now.saturating_sub(ASKED_MS.load(Ordering::Relaxed)) >= LIMIT_MS;
+    if !is_new && end <= ALLOWED.load(Ordering::Relaxed) {
+        return true;
+    }
+    let limit = file_size_limit();
+    ALLOWED.store(ALLOWED.load(Ordering::Relaxed).max(end).min(limit), Ordering::Relaxed);
+    ASKED_MS.store(now, Ordering::Relaxed);
+    end <= limit
 }
 
 /// The length of a regular file in bytes. Moves the position of the open file, which nobody uses.

@@ -37,6 +37,38 @@ impl<'tx, K: Key, V: Value> TableMut<'tx, K, V> {
         self.raw.insert(key.key_bytes().as_ref(), value.value_bytes().as_ref())
     }
 
+    /// Adds an entry behind all others, for keys that come in ascending order. O(1) amortised.
+    ///
+    /// Insertion in ascending order is fast with [`insert`](Self::insert) too, and leaves full pages either
+    /// way; this tells at once when the order is not what it should be.
+    ///
+    /// ```
+    /// use folio::{Database, Error, Table};
+    ///
+    /// const LINES: Table<u64, &str> = Table::new("lines");
+    /// let db = Database::in_memory()?;
+    /// let tx = db.begin_write()?;
+    /// {
+    ///     let mut lines = tx.open(LINES)?;
+    ///     for (number, line) in "one\ntwo\nthree".lines().enumerate() {
+    ///         lines.append(number as u64, line)?;
+    ///     }
+    ///     assert!(matches!(lines.append(1, "two again"), Err(Error::NotAscending)));
+    ///     assert_eq!(lines.len(), 3);
+    /// }
+    /// tx.commit()?;
+    /// # Ok::<(), Error>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NotAscending`](crate::Error::NotAscending) if the table has this key or a greater one, and
+    /// those of [`TableMut::insert`]. Nothing is changed then.
+    #[inline]
+    pub fn append(&mut self, key: impl AsKey<K>, value: impl AsValue<V>) -> Result<()> {
+        self.raw.append(key.key_bytes().as_ref(), value.value_bytes().as_ref())
+    }
+
     /// Stores an entry, and returns the value that it replaced. O(log n).
     ///
     /// # Errors

@@ -116,6 +116,7 @@ impl Driver {
         match *op {
             Op::Insert { table, key, value } => self.insert(table, key, value, false),
             Op::Replace { table, key, value } => self.insert(table, key, value, true),
+            Op::Append { table, key, value } => self.append(table, key, value),
             Op::Remove { table, key } => self.remove(table, key, false),
             Op::Take { table, key } => self.remove(table, key, true),
             Op::RemoveRange { table, from, to } => self.remove_range(table, from, to),
@@ -202,6 +203,25 @@ impl Driver {
             assert_eq!(replaced, entries.insert(key, value.into()).is_some());
         }
         assert_eq!(handle.len(), draft[&name(table)].len() as u64);
+        Ok(())
+    }
+
+    fn append(&mut self, table: u8, key: Key, value: Value) -> Result<()> {
+        let key = self.key(key);
+        let value = value.bytes(key.len(), self.setup.page_size as usize);
+        let (tx, draft) = self.draft()?;
+        let mut handle = tx.create_raw(&name(table), TYPE, TYPE)?;
+        let entries = Arc::make_mut(draft.entry(name(table)).or_default());
+        let is_behind = entries.last_key_value().is_none_or(|(last, _)| *last < key);
+        match handle.append(&key, &value) {
+            Err(crate::Error::NotAscending) => assert!(!is_behind),
+            appended => {
+                appended?;
+                assert!(is_behind);
+                entries.insert(key, value.into());
+            }
+        }
+        assert_eq!(handle.len(), entries.len() as u64);
         Ok(())
     }
 

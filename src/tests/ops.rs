@@ -31,6 +31,12 @@ pub(super) enum Op {
         key: Key,
         value: Value,
     },
+    /// Inserts the key if it comes behind all others, and is refused if not.
+    Append {
+        table: u8,
+        key: Key,
+        value: Value,
+    },
     Remove {
         table: u8,
         key: Key,
@@ -115,9 +121,11 @@ impl Op {
     pub(super) fn is_small_change(&self) -> bool {
         use Op::*;
         match self {
-            Insert { value, .. } | Replace { value, .. } | Ascend { value, .. } | Scatter { value, .. } => {
-                !matches!(value.near, Near::Direct | Near::Unchecked)
-            }
+            Insert { value, .. }
+            | Replace { value, .. }
+            | Append { value, .. }
+            | Ascend { value, .. }
+            | Scatter { value, .. } => !matches!(value.near, Near::Direct | Near::Unchecked),
             Remove { .. } | Take { .. } | RemoveRange { .. } | Thin { .. } | Clear { .. } => true,
             _ => false,
         }
@@ -281,6 +289,8 @@ pub(super) fn op(mix: Mix) -> impl Strategy<Value = Op> {
             .prop_map(|(table, key, value)| Op::Insert { table, key, value }),
         3 => (table(), key(mix), value(mix))
             .prop_map(|(table, key, value)| Op::Replace { table, key, value }),
+        3 => (table(), key(mix), value(mix))
+            .prop_map(|(table, key, value)| Op::Append { table, key, value }),
         6 => (table(), key(mix)).prop_map(|(table, key)| Op::Remove { table, key }),
         2 => (table(), key(mix)).prop_map(|(table, key)| Op::Take { table, key }),
         2 => (table(), key(mix), key(mix)).prop_map(|(table, from, to)| Op::RemoveRange { table, from, to }),

@@ -141,7 +141,7 @@ fn versions(pages: &mut Double, ops: Vec<Op>) -> Vec<(TreeRoot, Model)> {
     for op in ops {
         match op {
             Op::Insert(key, len, fill) => {
-                insert(pages, &mut root, &key, &vec![fill; len]).unwrap();
+                insert(pages, &mut root, &mut Finger::default(), &key, &vec![fill; len]).unwrap();
                 model.insert(key, vec![fill; len]);
             }
             Op::Remove(i) => {
@@ -160,7 +160,7 @@ fn versions(pages: &mut Double, ops: Vec<Op>) -> Vec<(TreeRoot, Model)> {
             Op::Ascending(from, count) => {
                 for i in 0..count {
                     let key = format!("k/{}/{i:06}", from % 4).into_bytes();
-                    insert(pages, &mut root, &key, &[from]).unwrap();
+                    insert(pages, &mut root, &mut Finger::default(), &key, &[from]).unwrap();
                     model.insert(key, vec![from]);
                 }
             }
@@ -168,7 +168,7 @@ fn versions(pages: &mut Double, ops: Vec<Op>) -> Vec<(TreeRoot, Model)> {
                 for i in 0..count {
                     let group = (usize::from(from % 4) * 60 + i) / 5;
                     let key = format!("{group:03}{}{}", "d".repeat(1800), i % 5).into_bytes();
-                    insert(pages, &mut root, &key, &[from; 200]).unwrap();
+                    insert(pages, &mut root, &mut Finger::default(), &key, &[from; 200]).unwrap();
                     model.insert(key, vec![from; 200]);
                 }
             }
@@ -180,7 +180,7 @@ fn versions(pages: &mut Double, ops: Vec<Op>) -> Vec<(TreeRoot, Model)> {
             Op::Again(from, count) => {
                 let from = from % model.len().max(1);
                 for (key, value) in model.iter().skip(from).take(count) {
-                    insert(pages, &mut root, key, value).unwrap();
+                    insert(pages, &mut root, &mut Finger::default(), key, value).unwrap();
                 }
             }
             Op::Commit => {
@@ -248,7 +248,7 @@ fn one_change_in_a_large_tree_costs_a_path_on_each_side() {
     let (mut pages, older) = large();
     for key in [0, 17, 54_321, 99_999] {
         let mut newer = older;
-        insert(&mut pages, &mut newer, &ordered(key), &[8; 100]).unwrap();
+        insert(&mut pages, &mut newer, &mut Finger::default(), &ordered(key), &[8; 100]).unwrap();
         pages.freeze(&mut newer);
         let counted = Counted::new(&pages);
         let change = (ordered(key).to_vec(), Some(vec![7; 100]), Some(vec![8; 100]));
@@ -289,7 +289,7 @@ fn the_cost_is_that_of_the_pages_that_differ() {
         ("scattered inserts", &|pages, root| {
             for i in 0..300u64 {
                 let key = [&ordered(i * 331)[..], b"new"].concat();
-                insert(pages, root, &key, &[9; 700]).unwrap();
+                insert(pages, root, &mut Finger::default(), &key, &[9; 700]).unwrap();
             }
         }),
         ("scattered removals", &|pages, root| {
@@ -309,7 +309,7 @@ fn the_cost_is_that_of_the_pages_that_differ() {
         }),
         ("many in at the end", &|pages, root| {
             for key in 100_000..180_000 {
-                insert(pages, root, &ordered(key), &[7; 100]).unwrap();
+                insert(pages, root, &mut Finger::default(), &ordered(key), &[7; 100]).unwrap();
             }
         }),
     ];
@@ -333,7 +333,7 @@ fn a_tree_that_became_higher_or_lower_shares_its_leaves() {
     let low = filled(&mut pages, 0..3_000);
     let (mut high, mut key) = (low, 3_000);
     while high.level == low.level {
-        insert(&mut pages, &mut high, &ordered(key), &[7; 100]).unwrap();
+        insert(&mut pages, &mut high, &mut Finger::default(), &ordered(key), &[7; 100]).unwrap();
         key += 1;
     }
     pages.freeze(&mut high);
@@ -351,7 +351,7 @@ fn a_range_costs_the_paths_to_its_ends() {
     let (mut pages, older) = large();
     let mut newer = older;
     for key in (0..100_000).step_by(10) {
-        insert(&mut pages, &mut newer, &ordered(key), &[8; 100]).unwrap();
+        insert(&mut pages, &mut newer, &mut Finger::default(), &ordered(key), &[8; 100]).unwrap();
     }
     pages.freeze(&mut newer);
     let (from, to) = (ordered(50_000), ordered(50_100));
@@ -369,12 +369,12 @@ fn a_value_that_both_refer_to_is_not_read() {
     pages.keeps = true;
     let mut older = TreeRoot::default();
     for key in 0..10 {
-        insert(&mut pages, &mut older, &ordered(key), &[1; 5000]).unwrap();
+        insert(&mut pages, &mut older, &mut Finger::default(), &ordered(key), &[1; 5000]).unwrap();
     }
     pages.freeze(&mut older);
     let mut newer = older;
-    insert(&mut pages, &mut newer, &ordered(3), &[2; 5000]).unwrap();
-    insert(&mut pages, &mut newer, &ordered(5), &[1; 5000]).unwrap();
+    insert(&mut pages, &mut newer, &mut Finger::default(), &ordered(3), &[2; 5000]).unwrap();
+    insert(&mut pages, &mut newer, &mut Finger::default(), &ordered(5), &[1; 5000]).unwrap();
     pages.freeze(&mut newer);
     let counted = Counted::new(&pages);
     let change = (ordered(3).to_vec(), Some(vec![1; 5000]), Some(vec![2; 5000]));
@@ -389,7 +389,7 @@ fn a_damaged_page_is_said_once_and_ends_it() {
     let (mut pages, older) = large();
     let mut newer = older;
     for key in [10, 50_000, 90_000] {
-        insert(&mut pages, &mut newer, &ordered(key), &[8; 100]).unwrap();
+        insert(&mut pages, &mut newer, &mut Finger::default(), &ordered(key), &[8; 100]).unwrap();
     }
     pages.freeze(&mut newer);
     let damaged = {

@@ -138,11 +138,12 @@ impl Readers {
         }
         // With the lock kept, what the last owner has left there would pin for ever.
         meeting.make(1 + chunk).inspect_err(|_| meeting.release_block(1 + chunk))?;
+        let process = u64::from(std::process::id());
         for number in 0..CHUNK_SLOTS {
             // The last owner may have died.
             let slot = slot(meeting, chunk, number);
             slot[TXN].store(NOTHING, Ordering::Relaxed);
-            slot[PROCESS].store(u64::from(std::process::id()), Ordering::Relaxed);
+            slot[PROCESS].store(process, Ordering::Relaxed);
         }
         // Published before any slot of the chunk is used, so that a scan looks there.
         meeting.block(0)[at::CHUNKS].fetch_max(chunk as u64 + 1, Ordering::SeqCst);
