@@ -34,7 +34,8 @@ pub(crate) struct MdbxWriter<'t>(&'t Txn, sys::MDBX_dbi);
 impl Engine for Mdbx {
     const NAME: &'static str = "mdbx";
     const SETTINGS: &'static str = "default flags; geometry up to 16 GiB, default growth; 4 KiB pages; the \
-        unnamed database; buffered = MDBX_UTTERLY_NOSYNC; sorted loads with MDBX_APPEND where the row says append";
+        unnamed database; buffered = MDBX_UTTERLY_NOSYNC; sorted loads with MDBX_APPEND where the row says \
+        append";
 
     type Session<'e> = MdbxSession<'e>;
 
