@@ -23,8 +23,8 @@ pub(crate) struct FolioWriter<'t>(TableMut<'t, &'static [u8], &'static [u8]>);
 
 impl Engine for Folio {
     const NAME: &'static str = "folio";
-    const SETTINGS: &'static str = "default options: 4 KiB pages; buffered = Durability::Buffered; sorted loads \
-        with append where the row says append; one table of bytes, opened by name in every transaction";
+    const SETTINGS: &'static str = "default options: 4 KiB pages; buffered = Durability::Buffered; sorted \
+        loads with append where the row says append; one table of bytes, opened by name in every transaction";
 
     type Session<'e> = FolioSession<'e>;
 
