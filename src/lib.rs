@@ -76,6 +76,9 @@ mod database;
 mod error;
 mod inspect;
 mod instance;
+#[cfg(feature = "internals")]
+#[doc(hidden)]
+pub mod internals;
 mod options;
 mod page;
 mod pager;

@@ -10,9 +10,9 @@ pub(crate) const LANES: usize = 8;
 
 /// The values of up to [`LANES`] keys, in their order. One page a level for each.
 ///
-/// All of them go down side by side, a level at a time, and what each will look at next is asked for while the
-/// others have their turn: with the pages in memory but not in the caches, eight keys take the time of about
-/// three.
+/// All of them go down side by side, a level at a time, and what each will look at next is asked for while
+/// the others have their turn: with the pages in memory but not in the caches, eight keys take the time of
+/// about three.
 pub(crate) fn get_many<'p, P: Pages>(
     pages: &'p P,
     root: &TreeRoot,

@@ -77,8 +77,8 @@ impl<'a> Page<'a> {
         self.find_in(slots, self.candidate_in(slots, rest)?, rest)
     }
 
-    /// The first step of [`find`](Self::find): the first slot of a leaf with the head of `key`, its cell asked
-    /// for. `None` if the key is not there.
+    /// The first step of [`find`](Self::find): the first slot of a leaf with the head of `key`, its cell
+    /// asked for. `None` if the key is not there.
     #[inline]
     pub(crate) fn candidate(self, key: &[u8]) -> Option<usize> {
         let (prefix, slots) = self.prefix_and_slots();

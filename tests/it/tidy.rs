@@ -30,6 +30,8 @@ const LAYERS: &[(&str, &[&str])] = &[
         "inspect",
         &["error", "options", "page", "storage", "pager", "btree", "catalog", "types", "raw", "reader"],
     ),
+    // For benches alone.
+    ("internals", &["page"]),
     ("instance", &["error", "options", "page", "storage", "pager", "inspect"]),
     (
         "transaction",
@@ -74,6 +76,7 @@ const UNSAFE_FILES: &[&str] = &[
     "benches/compare/src/engines/folio.rs",
     "benches/compare/src/engines/lmdb.rs",
     "benches/compare/src/engines/mdbx.rs",
+    "benches/parts/benches/transactions.rs",
 ];
 
 /// A file has fewer lines than this, a function fewer than that.
