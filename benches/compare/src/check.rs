@@ -71,7 +71,7 @@ impl Floor {
 
     /// The sentence that names a floor that is missed.
     fn miss(&self, results: &Results, row: &Workload) -> String {
-        let reached = self.reached(results, row).map_or("?".to_owned(), |reached| format!("{reached:.2}"));
+        let reached = self.reached(results, row).map_or("?".to_owned(), |reached| format!("{reached:.3}"));
         let side = if row.figure == Figure::Rate { "below" } else { "above" };
         let cpu = results.cell(row, JUDGED).and_then(|cell| cell.cpu_ratio);
         let cpu = cpu.map(|cpu| format!("; by CPU time {:.2}", cpu.median)).unwrap_or_default();

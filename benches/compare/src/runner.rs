@@ -227,8 +227,8 @@ impl Runner<'_> {
             ensure!(mib <= self.args.max_mib, "killed: its files have {mib} MiB, more than --max-mib");
             let free = system::free_bytes(&self.args.dir)?;
             ensure!(free >= KEEP_FREE, "killed: only {} MiB are left on the disk", free >> 20);
-            let seconds = start.elapsed().as_secs();
-            ensure!(seconds <= self.args.max_seconds, "killed after {seconds} s, more than --max-seconds");
+            let limit = Duration::from_secs(self.args.max_seconds);
+            ensure!(start.elapsed() <= limit, "killed after {} s: --max-seconds", limit.as_secs());
         }
         Ok(())
     }
