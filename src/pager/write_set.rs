@@ -227,11 +227,13 @@ impl WriteSet {
         self.pages = sealed.arenas.pop().expect("pushed above");
         let (view, end) = spilled?;
         self.snapshot.extend(view, end);
-        for (_, bytes) in sealed.pages {
-            if let Bytes::Heap(_, index) = bytes {
-                self.release(index);
-            }
-        }
+        // The memory goes too: it is another table's turn to need it.
+        let old = self.pages.take();
+        let index = self.pages.make();
+        let from = old.get(root_index).ok_or_else(|| Self::lost(root_index))?;
+        self.bytes_mut(index).0.copy_from_slice(from);
+        self.heap_bytes.fetch_sub((old.len() - 1) * self.page_size(), Ordering::Relaxed);
+        root.child.word = DIRTY | index as u64 | root.child.word & HAS_OVERFLOW;
         Ok(())
     }
 
