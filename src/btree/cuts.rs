@@ -23,11 +23,12 @@ pub(super) fn is_settled(page: Page<'_>) -> bool {
     page.used_len() > page.bytes().len() / 2
 }
 
-/// Whether two neighbours fit into [`merge_limit`] together, under the prefixes that they have.
+/// Whether two neighbours fit into [`merge_limit`] together, under the shorter of their prefixes.
 pub(super) fn fit_together(left: Page<'_>, right: Page<'_>) -> bool {
     let prefix_len = left.prefix().len().min(right.prefix().len());
-    let cost = |page: Page<'_>| page.total_cost() + page.len() * page.prefix().len();
-    let len = len_under(prefix_len, left.len() + right.len(), cost(left) + cost(right));
+    let keyed = |page: Page<'_>| page.len().saturating_sub(usize::from(!page.is_leaf()));
+    let cost = |page: Page<'_>| page.total_cost() + keyed(page) * page.prefix().len();
+    let len = len_under(prefix_len, keyed(left) + keyed(right), cost(left) + cost(right));
     len <= merge_limit(left.bytes().len())
 }
 

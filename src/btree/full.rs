@@ -129,8 +129,8 @@ struct Plan {
     moved_flags: u64,
 }
 
-/// Inserts `cell` as number `at` into the leaf at the end of `path`, which has no room for it; whether it did.
-/// If not, nothing has changed.
+/// Inserts `cell` as number `at` into the leaf at the end of `path`, which has no room for it; whether it
+/// did. If not, nothing has changed.
 pub(super) fn insert<P: PagesMut>(
     pages: &mut P,
     root: &mut TreeRoot,

@@ -4,13 +4,14 @@
 //! - Keys ascend by their bytes, in a page and across pages. A separator is greater than every key on its
 //!   left and not greater than any on its right, and as short as that allows.
 //! - A branch cell counts the entries below it, so that `len`, `rank` and `nth` need one path.
-//! - No two neighbours under one parent would fit together into 3/4 of a page. A page that overflows first
-//!   shares with its emptier neighbour; only two full pages become three.
+//! - No two neighbours under one parent that take half a page at most fit together into 3/4 of one. A page
+//!   that overflows shares with its emptier neighbour, if that has room; else it becomes two.
 //! - A branch with one child is no root; an empty tree has no page.
 //!
 //! # Changing a tree
 //! Every change descends once, makes the pages of its path dirty, and edits the leaf. Where the edit does not
-//! fit, the leaf and a neighbour are laid out anew, and the parent gets an edit of its own: [`balance`] goes
+//! fit, cells move to a neighbour or to a new leaf ([`full`]). What is not so simple is done in a general
+//! way: the leaf and a neighbour are laid out anew, and the parent gets an edit of its own: [`balance`] goes
 //! up the path like this, level by level. A change that fails half-way leaves the tree unusable: the caller
 //! must poison the transaction.
 

@@ -3,6 +3,7 @@
 //! at first touch) against a `BTreeMap`, with the whole-tree check after each step.
 
 mod diff;
+mod full;
 
 use std::collections::{BTreeMap, HashMap};
 use std::ops::Bound;

@@ -3,7 +3,8 @@
 use super::build::write_cell;
 use super::slotted::Page;
 use super::{
-    Cell, Child, HEADER_LEN, PageId, SLOT_LEN, Seed, TxnId, get_u32, put_u16, put_u32, put_u64, to_u16,
+    Cell, Child, HEADER_LEN, PageId, SLOT_LEN, Seed, TxnId, get_u32, get_u64, put_u16, put_u32, put_u64,
+    to_u16,
 };
 
 /// A leaf or branch page on the heap.
@@ -97,10 +98,14 @@ impl<'a> PageMut<'a> {
 
     /// Changes what child `i` of a branch has below it.
     pub(crate) fn add_below(&mut self, i: usize, count: i64, flags: u64) {
-        let mut child = self.view().child(i);
-        child.count = child.count.wrapping_add_signed(count);
-        child.word |= flags;
-        self.set_child(i, &child);
+        // Not by way of a whole child: every insertion does this at each level.
+        let at = usize::from(self.view().slot(i).offset);
+        let below = get_u64(self.bytes, at + 16).wrapping_add_signed(count);
+        put_u64(self.bytes, at + 16, below);
+        if flags != 0 {
+            let word = get_u64(self.bytes, at) | flags;
+            put_u64(self.bytes, at, word);
+        }
     }
 
     /// Overwrites what stands behind the key of leaf cell `i` with as many bytes from `from` on.

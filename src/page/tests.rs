@@ -68,6 +68,42 @@ proptest! {
     }
 
     #[test]
+    fn cells_that_move_are_the_same_under_any_prefix(
+        entries in entries(),
+        cut in any::<prop::sample::Index>(),
+        prefixes in prop::array::uniform3(any::<prop::sample::Index>()),
+        moves_left in any::<bool>(),
+    ) {
+        let cut = cut.index(entries.len() + 1);
+        // Any prefix that the keys share will do, whatever the page had.
+        let prefix = |entries: &[(Vec<u8>, Vec<u8>)], i: usize| match entries {
+            [first, .., last] => prefixes[i].index(shared_bytes(&first.0, &last.0) + 1),
+            _ => 0,
+        };
+        let (left, right) = entries.split_at(cut);
+        let (first, last) = (0..cut, cut..entries.len());
+        let (stays, goes) = if moves_left { (last, first) } else { (first, last) };
+        let mut from = build_leaf(&entries, 8192);
+        let (mut to, mut scratch) = (vec![0xAA; 8192], Vec::new());
+        let (gone, kept) = if moves_left { (left, right) } else { (right, left) };
+        build_part(&mut to, Page::new(&from), goes.clone(), prefix(gone, 0));
+        check_leaf(Page::new(&to), gone);
+        if !gone.is_empty() {
+            prop_assert!(check(&finished(to.clone()), &expected(gone.len() as u64, 0)).is_ok());
+        }
+        // And back: to what the page has kept, under a prefix that both share.
+        let whole = from.clone();
+        PageMut::new(&mut from).keep(stays, prefix(kept, 1).min(prefix(&entries, 2)), &mut scratch);
+        check_leaf(Page::new(&from), kept);
+        if Page::new(&from).free_len() >= Page::new(&whole).total_cost() {
+            let at = if moves_left { 0 } else { kept.len() };
+            PageMut::new(&mut from).take_cells(at, Page::new(&to), 0..gone.len(), &mut scratch);
+            check_leaf(Page::new(&from), &entries);
+            prop_assert!(check(&finished(from), &expected(entries.len() as u64, 0)).is_ok());
+        }
+    }
+
+    #[test]
     fn an_edited_leaf_reads_back(
         entries in entries(),
         edits in prop::collection::vec((keys(), any::<bool>(), 0usize..40), 0..80),

@@ -55,7 +55,7 @@ pub(crate) struct RunArgs {
     /// How often all is done; figures are medians [default: 3; quick: 2]
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..))]
     pub rounds: Option<u32>,
-    /// How often in a round what only reads is done [default: 2]
+    /// How often in a round what is short is done: reads, and durable writes [default: 2]
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..))]
     pub passes: Option<u32>,
     /// Less of everything: two engines in under 5 minutes

@@ -127,7 +127,13 @@ pub(crate) enum Step {
 }
 
 impl Step {
-    /// Changes nothing: may run several times in a round.
+    /// Takes no time to speak of, so that it runs several times in a round: what only reads, and what depends
+    /// on a disk that others use too.
+    pub(crate) fn is_short(self) -> bool {
+        use Step::*;
+        self.only_reads() || matches!(self, Single | Batch | MixedDurable | Threads | AgedBatch | AgedSingle)
+    }
+
     pub(crate) fn only_reads(self) -> bool {
         use Step::*;
         matches!(

@@ -80,8 +80,8 @@ impl Floor {
     }
 }
 
-/// Every row of the table that is missed, or was to be measured and was not. Workloads that were not asked for
-/// are left out.
+/// Every row of the table that is missed, or was to be measured and was not. Workloads that were not asked
+/// for are left out.
 pub(crate) fn misses(results: &Results, workloads: &[&Workload]) -> Result<Vec<String>> {
     let floors = Floors::read()?;
     let judged: Vec<_> = workloads.iter().filter_map(|row| Some((*row, floors.of(row.name)?))).collect();
@@ -100,8 +100,8 @@ pub(crate) fn misses(results: &Results, workloads: &[&Workload]) -> Result<Vec<S
 
 #[cfg(test)]
 mod tests {
-    //! Goal: the table of floors fits the workloads, and what is below is named. Method: read it; a run in which
-    //! each row is just what it must be, or a little worse.
+    //! Goal: the table of floors fits the workloads, and what is below is named. Method: read it; a run in
+    //! which each row is just what it must be, or a little worse.
 
     use super::*;
     use crate::catalog::WORKLOADS;

@@ -12,6 +12,8 @@ pub(crate) struct Job {
     pub engine: String,
     pub set: Set,
     pub step: Step,
+    /// How often the step was done before on this database.
+    pub pass: u32,
     /// The engine's own folder for this set.
     pub dir: PathBuf,
     pub sizes: Sizes,

@@ -1,9 +1,9 @@
 //! The same work on Folio and on other embedded key-value stores, side by side.
 //!
-//! A run is rounds of sets of steps (`catalog.rs`). The runner starts each step of each engine as a process of
-//! its own (this program again, `measure`), one engine after the other before the next step begins, so that
-//! what is compared is measured within seconds of each other. `docs/BENCHMARKS.md` has the results, and says
-//! what is unfair to whom.
+//! A run is rounds of sets of steps (`catalog.rs`). The runner starts each step of each engine as a process
+//! of its own (this program again, `measure`), one engine after the other before the next step begins, so
+//! that what is compared is measured within seconds of each other. `docs/BENCHMARKS.md` has the results, and
+//! says what is unfair to whom.
 
 use std::path::Path;
 use std::process::ExitCode;

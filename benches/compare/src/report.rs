@@ -59,7 +59,7 @@ fn run(results: &Results) -> String {
     let mut text = format!("- date: {}, commit {}\n", header.date, header.commit);
     let _ = writeln!(
         text,
-        "- {} rounds; what only reads ran {} times in each; {} entries{}; seed {}",
+        "- {} rounds; reads and durable writes ran {} times in each; {} entries{}; seed {}",
         header.rounds,
         header.passes,
         header.sizes.entries,
@@ -256,7 +256,8 @@ mod tests {
     fn marked_parts_are_replaced_and_nothing_else() {
         let text = "a\n<!-- report: x -->\nold\n<!-- end -->\nb\n<!-- report: y --><!-- end -->\nc\n";
         let made = replaced(text, |name| Ok(format!("new {name}\n"))).unwrap();
-        let expected = "a\n<!-- report: x -->\n\nnew x\n\n<!-- end -->\nb\n<!-- report: y -->\n\nnew y\n\n<!-- end -->\nc\n";
+        let new = |name: &str| format!("<!-- report: {name} -->\n\nnew {name}\n\n<!-- end -->");
+        let expected = format!("a\n{}\nb\n{}\nc\n", new("x"), new("y"));
         assert_eq!(made, expected);
         assert_eq!(replaced(&made, |name| Ok(format!("new {name}"))).unwrap(), expected);
     }

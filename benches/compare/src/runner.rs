@@ -106,7 +106,7 @@ impl Runner<'_> {
             if !of_set.contains(step) && !step.makes_data() {
                 continue;
             }
-            let passes = if step.only_reads() { self.args.passes() } else { 1 };
+            let passes = if step.is_short() { self.args.passes() } else { 1 };
             for pass in 0..passes {
                 self.step(round, pass, set, *step)?;
             }
@@ -138,6 +138,7 @@ impl Runner<'_> {
                 engine: engine.name.to_owned(),
                 set,
                 step,
+                pass,
                 dir: self.folder.path.join(format!("{}-{set:?}", engine.name)),
                 sizes: self.sizes,
                 seed: self.args.seed,

@@ -24,8 +24,8 @@ pub(crate) struct FjallWriter<'t>(SingleWriterWriteTx<'t>, &'t SingleWriterTxKey
 impl Engine for Fjall {
     const NAME: &'static str = "fjall";
     const SETTINGS: &'static str = "SingleWriterTxDatabase; cache 4 GiB; LZ4, as is the default; durable = \
-        PersistMode::SyncData, buffered = PersistMode::Buffer, as is the default; values of 1 MiB in its store for large values; its background \
-        threads count as CPU time";
+        PersistMode::SyncData, buffered = PersistMode::Buffer, as is the default; values of 1 MiB in its \
+        store for large values; its background threads count as CPU time";
 
     type Session<'e> = FjallSession<'e>;
 

@@ -23,8 +23,8 @@ pub(crate) struct FolioWriter<'t>(TableMut<'t, &'static [u8], &'static [u8]>);
 
 impl Engine for Folio {
     const NAME: &'static str = "folio";
-    const SETTINGS: &'static str = "default options: 4 KiB pages; buffered = Durability::Buffered; one table of \
-        bytes, opened by name in every transaction";
+    const SETTINGS: &'static str = "default options: 4 KiB pages; buffered = Durability::Buffered; sorted \
+        loads with append where the row says append; one table of bytes, opened by name in every transaction";
 
     type Session<'e> = FolioSession<'e>;
 
@@ -90,6 +90,18 @@ impl Reader for FolioReader<'_> {
     }
 
     #[inline]
+    fn get_many<K: AsRef<[u8]>>(&mut self, keys: &[K], mut see: impl FnMut(&[u8])) -> Result<u64> {
+        let mut found = 0;
+        for value in self.0.get_many(keys.iter().map(AsRef::as_ref)) {
+            if let Some(value) = value? {
+                see(value);
+                found += 1;
+            }
+        }
+        Ok(found)
+    }
+
+    #[inline]
     fn range(&mut self, from: &[u8], limit: u64, mut see: impl FnMut(&[u8], &[u8])) -> Result<u64> {
         let mut seen = 0;
         let mut entries = self.0.range(from..)?;
@@ -119,6 +131,11 @@ impl Writer for FolioWriter<'_> {
     fn put(&mut self, key: &[u8], value: &[u8]) -> Result<()> {
         self.0.insert(key, value)?;
         Ok(())
+    }
+
+    #[inline]
+    fn append(&mut self, key: &[u8], value: &[u8]) -> Result<()> {
+        Ok(self.0.append(key, value)?)
     }
 
     #[inline]

@@ -1,5 +1,5 @@
-//! libmdbx, through its C interface: the Rust bindings of today either hand writes to a thread of their own or
-//! bring an old version.
+//! libmdbx, through its C interface: the Rust bindings of today either hand writes to a thread of their own
+//! or bring an old version.
 
 #![expect(unsafe_code, reason = "a C interface")]
 
@@ -33,8 +33,9 @@ pub(crate) struct MdbxWriter<'t>(&'t Txn, sys::MDBX_dbi);
 
 impl Engine for Mdbx {
     const NAME: &'static str = "mdbx";
-    const SETTINGS: &'static str = "default flags; geometry up to 16 GiB, default growth; 4 KiB pages; the unnamed \
-        database; buffered = MDBX_UTTERLY_NOSYNC; sorted loads with MDBX_APPEND where the row says append";
+    const SETTINGS: &'static str = "default flags; geometry up to 16 GiB, default growth; 4 KiB pages; the \
+        unnamed database; buffered = MDBX_UTTERLY_NOSYNC; sorted loads with MDBX_APPEND where the row says \
+        append";
 
     type Session<'e> = MdbxSession<'e>;
 

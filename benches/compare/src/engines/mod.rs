@@ -70,8 +70,8 @@ fn package_version(name: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    //! Goal: all engines that are built in do the same work. Method: every step of every set, with little data,
-    //! in this process; what they read and wrote must be the same.
+    //! Goal: all engines that are built in do the same work. Method: every step of every set, with little
+    //! data, in this process; what they read and wrote must be the same.
 
     use std::path::Path;
 
@@ -93,6 +93,7 @@ mod tests {
                             engine: entry.name.to_owned(),
                             set,
                             step: *step,
+                            pass: 0,
                             dir: folder.join(format!("{}-{set:?}", entry.name)),
                             sizes: Sizes::tiny(),
                             seed: 1,

@@ -43,8 +43,8 @@ pub(crate) struct SqliteWriter<'t> {
 
 impl Engine for Sqlite {
     const NAME: &'static str = "sqlite";
-    const SETTINGS: &'static str = "WITHOUT ROWID; write-ahead log; synchronous = FULL, buffered = OFF; 4 KiB \
-        pages; cache 1 GiB; mmap 4 GiB as far as it goes; cached statements; a connection a thread";
+    const SETTINGS: &'static str = "WITHOUT ROWID; write-ahead log; synchronous = FULL, buffered = OFF; 4 \
+        KiB pages; cache 1 GiB; mmap 4 GiB as far as it goes; cached statements; a connection a thread";
 
     type Session<'e> = SqliteSession<'e>;
 

@@ -1,5 +1,6 @@
 //! The work itself, written once for all engines. Each function runs in a process of its own: it opens the
-//! database, does what is measured between `Meter::start` and `stop`, and leaves the rest to [`Work::finish`].
+//! database, does what is measured between `Meter::start` and `stop`, and leaves the rest to
+//! [`Work::finish`].
 
 use std::time::Instant;
 
@@ -92,9 +93,15 @@ impl Work<'_> {
         }
     }
 
-    /// Random numbers of this step's own, the same for all engines.
+    /// The number of the first new entry of this pass of a step.
+    fn first_new(&self, of_step: u64) -> u64 {
+        of_step + (u64::from(self.job.pass) << 32)
+    }
+
+    /// Random numbers of this pass of the step, the same for all engines.
     fn random(&self, stream: u64) -> Random {
-        Random::new(self.job.seed ^ ((self.job.step as u64 + 1) << 32) ^ (stream << 48))
+        let place = (u64::from(self.job.pass) << 56) ^ (stream << 48) ^ ((self.job.step as u64 + 1) << 32);
+        Random::new(self.job.seed ^ place)
     }
 
     fn open<E: Engine>(&self, durability: Durability) -> Result<E> {

@@ -33,6 +33,7 @@ pub(super) fn singles<E: Engine>(work: &Work<'_>, durability: Durability) -> Res
         Durability::Durable => (numbers::SINGLES, work.job.sizes.singles),
         Durability::Buffered => (numbers::BUFFERED, work.job.sizes.buffered_singles),
     };
+    let first = work.first_new(first);
     writing::<E>(work, durability, |engine, outcome| {
         let mut session = engine.session()?;
         let mut latencies = Latencies::with_capacity(count);
@@ -52,7 +53,8 @@ pub(super) fn batches<E: Engine>(work: &Work<'_>) -> Result<Outcome> {
     writing::<E>(work, Durability::Durable, |engine, outcome| {
         let mut session = engine.session()?;
         let mut latencies = Latencies::with_capacity(batches);
-        for first in (0..batches).map(|number| numbers::BATCHES + number * batch) {
+        let start = work.first_new(numbers::BATCHES);
+        for first in (0..batches).map(|number| start + number * batch) {
             latencies.time(|| {
                 session.write(|writer| {
                     (first..first + batch).try_for_each(|index| {
@@ -75,7 +77,7 @@ pub(super) fn threads<E: Engine>(work: &Work<'_>) -> Result<Outcome> {
         let one = |thread: u64| -> Result<Latencies> {
             let mut session = engine.session()?;
             let mut latencies = Latencies::with_capacity(each);
-            let first = numbers::THREADS + thread * each;
+            let first = work.first_new(numbers::THREADS) + thread * each;
             barrier.wait();
             for index in first..first + each {
                 let key = work.keys.key(index);
