@@ -21,8 +21,8 @@ const RESERVE_MIN: u64 = 64;
 /// A commit of so many pages is small: it takes two or three places at most.
 const SMALL: u64 = 16;
 
-/// Pages of trees are written so many bytes at a time, aligned. The page cache keeps a file in units as large
-/// as the writes that first filled it, and walks through a whole unit with each write into it.
+/// The pages of a large commit are written so many bytes at a time, aligned. The page cache keeps a file in
+/// units as large as the writes that first filled it, and walks through a whole unit with each write into it.
 const PIECE: u64 = 64 << 10;
 
 /// A commit that is synced sends so many pages to the disk at a time while it writes the next.
@@ -382,7 +382,8 @@ impl Txn {
         if self.written_pages > RECORD_PAGES_MAX || self.pager.config.two_phase || !is_head_known {
             self.sums = None;
         }
-        let piece = (PIECE / page_size).max(1);
+        // A small commit is written in one go: it lies where the file was written before.
+        let piece = if pages < WRITEBACK_PAGES { u64::MAX } else { (PIECE / page_size).max(1) };
         let (mut from, mut begun, mut waiting, mut last) = (0, 0, 0, 0);
         while from < sealed.pages.len() {
             let start = sealed.pages[from].0;

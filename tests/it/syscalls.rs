@@ -16,7 +16,7 @@ const COMMITS: usize = 1_000;
 fn calls(db: &Path, words: &[&str]) -> Vec<(String, String)> {
     let trace = db.with_extension("trace");
     let traced = "trace=msync,fsync,fdatasync,sync_file_range,sync,syncfs,pwrite64,pwritev,pwritev2,pread64,\
-                  preadv,ftruncate,fallocate,flock,fcntl";
+                  preadv,ftruncate,fallocate,flock,fcntl,?fstat,?newfstatat,?statx,?prlimit64";
     let mut command = Command::new("strace");
     command.args(["-f", "-y", "-qq", "-o"]).arg(&trace).args(["-e", traced]).arg(program()).arg(words[0]);
     let status = command.arg(db).args(&words[1..]).status().unwrap();
@@ -71,6 +71,9 @@ fn check_session(db: &Path, more: &[&str]) -> f64 {
         let more = count(&calls, call).checked_sub(each * COMMITS);
         assert!(more.is_some_and(|more| more <= 40), "{} calls of {call}", count(&calls, call));
     }
+    // Who asks for the file's times has the next sync write its inode; and limits hardly ever change.
+    let asked = ["fstat", "newfstatat", "statx", "prlimit64"].map(|call| count(&calls, call));
+    assert!(asked.iter().sum::<usize>() <= COMMITS / 4, "{asked:?} calls that ask for what is known");
     let in_lock_file = |call: &&(String, String)| call.0.starts_with("pwrite") && is_on_lock_file(&call.1);
     assert!(calls.iter().filter(in_lock_file).count() <= 2, "the lock file is written when it is opened");
     // The meta pages of the ceiling and of the end are no commit's.
