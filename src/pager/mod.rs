@@ -113,7 +113,8 @@ pub(crate) struct Pager {
     // Constant after open.
     pub(super) base: Arc<Base>,
     pub(super) config: Config,
-    boot_id: [u8; 16],
+    /// Known from the first write on: to ask the system takes a tenth of an opening.
+    boot_id: OnceLock<[u8; 16]>,
     recovered: Recovered,
     /// Why nothing can be written any more, once it is so.
     ended: OnceLock<String>,
@@ -139,6 +140,14 @@ impl Pager {
             self.check_len()?;
         }
         ReadSnapshot::begin(&self.base, now, |pages| self.view(pages))
+    }
+
+    /// The system's boot.
+    fn boot_id(&self) -> Result<[u8; 16]> {
+        match self.boot_id.get() {
+            Some(id) => Ok(*id),
+            None => recovery::boot_id().map(|id| *self.boot_id.get_or_init(|| id)),
+        }
     }
 
     /// Begins a write transaction with the writer lock.

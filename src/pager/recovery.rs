@@ -139,7 +139,7 @@ fn open_behind_door(
         view: RwLock::new(Arc::new(map(&base, &config)?)),
         base,
         config,
-        boot_id: boot_id()?,
+        boot_id: OnceLock::new(),
         recovered,
         ended: OnceLock::new(),
         len_checked_ms: AtomicU64::new(coarse_ms()),
@@ -405,7 +405,7 @@ fn newer_head(
 /// tell, all boots are alike.
 ///
 /// An error is not taken for that: with another boot's name, buffered commits would be given up.
-fn boot_id() -> Result<[u8; 16]> {
+pub(super) fn boot_id() -> Result<[u8; 16]> {
     let path = std::path::Path::new("/proc/sys/kernel/random/boot_id");
     let text = match std::fs::read_to_string(path) {
         Ok(text) => text,

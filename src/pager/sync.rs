@@ -112,7 +112,7 @@ impl Pager {
     /// For who has the lock on the head record.
     fn write_head_record(&self, root: &Root) -> Result<()> {
         let base_sums = self.base.shared.base_sums();
-        let record = HeadRecord { base_sums, boot_id: self.boot_id, root: *root };
+        let record = HeadRecord { base_sums, boot_id: self.boot_id()?, root: *root };
         // Whoever wanted it ends writing if it fails.
         self.base.storage.write_at(&[&record.encode()], HEAD_AT)
     }
@@ -158,7 +158,7 @@ impl Pager {
             root: head.root,
             record: record.unwrap_or_default(),
             clean: false,
-            boot_id: self.boot_id,
+            boot_id: self.boot_id().map_err(|error| self.unknown(txn, error))?,
             ..turn.leader.meta.clone()
         };
         self.write_meta(&mut turn, meta).map_err(|error| self.unknown(txn, error))?;
@@ -318,9 +318,10 @@ impl Pager {
         let mut turn = self.lead()?;
         let ceiling = id.0.checked_add(CEILING_STEP);
         let ceiling = ceiling.ok_or(Error::Full { what: "transactions are numbered up to 2^64" })?;
+        let boot_id = self.boot_id()?;
         // The durable root is synced: there is nothing to verify behind it.
         let record = CommitRecord::default();
-        let meta = Meta { ceiling, record, clean: false, boot_id: self.boot_id, ..turn.leader.meta.clone() };
+        let meta = Meta { ceiling, record, clean: false, boot_id, ..turn.leader.meta.clone() };
         self.write_meta(&mut turn, meta).inspect_err(|error| self.end_writing(error))?;
         shared.set_ceiling(ceiling);
         Ok(())
@@ -376,7 +377,7 @@ impl Pager {
             ceiling: shared.next_id(),
             record: CommitRecord::default(),
             clean: true,
-            boot_id: self.boot_id,
+            boot_id: self.boot_id()?,
             ..turn.leader.meta.clone()
         };
         self.write_meta(&mut turn, meta).inspect_err(|error| self.end_writing(error))

@@ -317,7 +317,10 @@ impl Storage {
             .map_err(|error| self.error("mmap", error))?;
         // Reading ahead ends with the file. The other kinds shall hold for what it will grow to.
         let end = if advice == Advice::WillNeed { len } else { mapping.capacity() };
-        mapping.advise(advice, 0..end);
+        // What a new mapping has anyway.
+        if advice != Advice::Normal {
+            mapping.advise(advice, 0..end);
+        }
         Ok(mapping)
     }
 
