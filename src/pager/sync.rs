@@ -208,8 +208,8 @@ impl Pager {
     }
 
     /// Waits a moment for those of this process who write just now: their commits need no sync of their own
-    /// then. Nobody waits where nobody writes. With durable single insertions of two or four threads 1.2 times
-    /// as many are done, of one or eight about as many as without.
+    /// then. Nobody waits where nobody writes. With durable single insertions of two or four threads 1.2
+    /// times as many are done, of one or eight about as many as without.
     fn let_others_join(&self) {
         let until = Instant::now() + JOIN_MAX;
         // Between two transactions in a row the lock may be free for a moment.
