@@ -178,5 +178,6 @@ fn eight_processes_lose_nothing_and_see_whole_commits_while_one_is_killed_every_
         verified.trim()
     );
     assert!(commits > 100 && snapshots > 100, "{commits} commits, {snapshots} snapshots");
-    assert!(file <= 3 * data, "{file} bytes of file for {data} of data");
+    // What came since the last sync is pinned, however little the data is.
+    assert!(file <= 3 * data + (4 << 20), "{file} bytes of file for {data} of data");
 }
