@@ -13,6 +13,10 @@ use crate::page::{PageId, TxnId, index};
 /// larger one is asked of the system each time, and opening takes half as long again.
 const CHUNK: u64 = 1 << 12;
 
+/// Chunks that are named from the start: those of the first 4 GiB of 4 KiB pages. The address space that is
+/// reserved has room for thousands, and to name them all would take as long as the rest of an opening.
+const NEAR: usize = 256;
+
 /// Births that are remembered have 56 bits; the others stand for the role.
 const BIRTH_MAX: u64 = (1 << 56) - 1;
 
@@ -39,19 +43,37 @@ fn tag(birth: TxnId, role: Role) -> u64 {
 /// A tag a page; 0 for a page that was never checked.
 #[derive(Debug)]
 pub(super) struct Checked {
-    chunks: Box<[OnceLock<Box<[AtomicU64]>>]>,
+    near: Box<[Chunk]>,
+    /// The other chunks, and how many there may be.
+    far: OnceLock<Box<[Chunk]>>,
+    far_count: usize,
+}
+
+type Chunk = OnceLock<Box<[AtomicU64]>>;
+
+fn chunks(count: usize) -> Box<[Chunk]> {
+    (0..count).map(|_| OnceLock::new()).collect()
 }
 
 impl Checked {
     /// Nothing checked, for pages below `page_count`.
     pub(super) fn new(page_count: u64) -> Checked {
-        Checked { chunks: (0..page_count.div_ceil(CHUNK)).map(|_| OnceLock::new()).collect() }
+        let count = index(page_count.div_ceil(CHUNK));
+        let near = count.min(NEAR);
+        Checked { near: chunks(near), far: OnceLock::new(), far_count: count - near }
+    }
+
+    /// The chunk of page `id`, if it is named.
+    #[inline]
+    fn chunk(&self, id: PageId) -> Option<&Chunk> {
+        let at = index(id.0 / CHUNK);
+        self.near.get(at).or_else(|| self.far.get()?.get(at.checked_sub(NEAR)?))
     }
 
     /// Whether page `id` was checked as a `role` born at `birth`.
     #[inline]
     pub(super) fn is(&self, id: PageId, birth: TxnId, role: Role) -> bool {
-        let chunk = self.chunks.get(index(id.0 / CHUNK)).and_then(OnceLock::get);
+        let chunk = self.chunk(id).and_then(OnceLock::get);
         let word = chunk.and_then(|chunk| chunk.get(index(id.0 % CHUNK)));
         word.is_some_and(|word| word.load(Ordering::Relaxed) == tag(birth, role))
     }
@@ -62,7 +84,10 @@ impl Checked {
             // Not to be told from another: checked each time.
             return;
         }
-        let Some(chunk) = self.chunks.get(index(id.0 / CHUNK)) else { return };
+        if index(id.0 / CHUNK) >= NEAR {
+            self.far.get_or_init(|| chunks(self.far_count));
+        }
+        let Some(chunk) = self.chunk(id) else { return };
         let chunk = chunk.get_or_init(|| (0..CHUNK).map(|_| AtomicU64::new(0)).collect());
         if let Some(word) = chunk.get(index(id.0 % CHUNK)) {
             word.store(tag(birth, role), Ordering::Relaxed);
@@ -87,5 +112,19 @@ mod tests {
         assert!(!checked.is(far, TxnId(3), leaf));
         checked.set(page, TxnId(1 << 60), leaf);
         assert!(!checked.is(page, TxnId(1 << 60), leaf));
+    }
+
+    #[test]
+    fn pages_far_out_are_remembered_like_near_ones() {
+        let first_far = NEAR as u64 * CHUNK;
+        let checked = Checked::new(first_far + 2 * CHUNK);
+        for id in [first_far - 1, first_far, first_far + 2 * CHUNK - 1].map(PageId) {
+            assert!(!checked.is(id, TxnId(3), Role::Run));
+            checked.set(id, TxnId(3), Role::Run);
+            assert!(checked.is(id, TxnId(3), Role::Run) && !checked.is(id, TxnId(4), Role::Run), "{id}");
+        }
+        let behind = PageId(first_far + 2 * CHUNK);
+        checked.set(behind, TxnId(3), Role::Run);
+        assert!(!checked.is(behind, TxnId(3), Role::Run));
     }
 }

@@ -6,6 +6,7 @@
 //! that its slots pin clears them. The table grows by chunks, to a million slots; its length is published
 //! before a slot is used.
 
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use parking_lot::Mutex;
@@ -35,11 +36,15 @@ pub(crate) struct Reading {
     pub(crate) since_ms: u64,
 }
 
+/// Chunks of one process that are named without the heap: 1,024 readers.
+const FEW: usize = 16;
+
 /// The slots of this process.
 #[derive(Debug)]
 pub(super) struct Readers {
-    /// The chunks that it owns, as many as `count`.
-    own: Box<[AtomicUsize]>,
+    /// The chunks that it owns, as many as `count`: the first ones, and the others.
+    few: [AtomicUsize; FEW],
+    more: OnceLock<Box<[AtomicUsize]>>,
     count: AtomicUsize,
     /// Held while a chunk is looked for.
     growing: Mutex<()>,
@@ -77,8 +82,15 @@ impl SlotIndex {
 
 impl Readers {
     pub(super) fn new() -> Readers {
-        let own = (0..CHUNKS_MAX).map(|_| AtomicUsize::new(0)).collect();
-        Readers { own, count: AtomicUsize::new(0), growing: Mutex::new(()) }
+        let few = std::array::from_fn(|_| AtomicUsize::new(0));
+        Readers { few, more: OnceLock::new(), count: AtomicUsize::new(0), growing: Mutex::new(()) }
+    }
+
+    /// The place for the number of the `i`th chunk that this process owns.
+    #[inline]
+    fn own(&self, i: usize) -> &AtomicUsize {
+        let more = || (FEW..CHUNKS_MAX).map(|_| AtomicUsize::new(0)).collect();
+        self.few.get(i).unwrap_or_else(|| &self.more.get_or_init(more)[i - FEW])
     }
 
     /// Claims a slot, near the one that this thread had last. It pins nothing yet. `now` is for whoever asks
@@ -100,8 +112,8 @@ impl Readers {
         loop {
             // Acquire: pairs with the release below, so the chunk's number is there.
             let count = self.count.load(Ordering::Acquire);
-            for chunk in &self.own[looked_at..count] {
-                let chunk = chunk.load(Ordering::Relaxed);
+            for i in looked_at..count {
+                let chunk = self.own(i).load(Ordering::Relaxed);
                 for i in 0..CHUNK_SLOTS {
                     let number = (hint + i) % CHUNK_SLOTS;
                     let slot = slot(meeting, chunk, number);
@@ -128,7 +140,7 @@ impl Readers {
         if self.count.load(Ordering::Relaxed) > count {
             return Ok(());
         }
-        let is_own = |chunk| self.own[..count].iter().any(|own| own.load(Ordering::Relaxed) == chunk);
+        let is_own = |chunk| (0..count).any(|i| self.own(i).load(Ordering::Relaxed) == chunk);
         let mut chunk = 0;
         while is_own(chunk) || !meeting.claim_block(1 + chunk)? {
             chunk += 1;
@@ -147,14 +159,14 @@ impl Readers {
         }
         // Published before any slot of the chunk is used, so that a scan looks there.
         meeting.block(0)[at::CHUNKS].fetch_max(chunk as u64 + 1, Ordering::SeqCst);
-        self.own[count].store(chunk, Ordering::Relaxed);
+        self.own(count).store(chunk, Ordering::Relaxed);
         self.count.store(count + 1, Ordering::Release);
         Ok(())
     }
 
     fn owns(&self, chunk: usize) -> bool {
         let count = self.count.load(Ordering::Acquire);
-        self.own[..count].iter().any(|own| own.load(Ordering::Relaxed) == chunk)
+        (0..count).any(|i| self.own(i).load(Ordering::Relaxed) == chunk)
     }
 
     /// Clears the slots of processes that have ended, where they pin something older than `visible`.
