@@ -147,7 +147,7 @@ fn head_of(slot: &[u8; SLOT_LEN]) -> u32 {
     Slot::decode(*slot).head
 }
 
-/// The key behind the page's prefix. Most prefixes are short: those are compared without a call.
+/// The key behind the page's prefix. Many pages have none: then nothing is compared.
 #[inline]
 fn strip_prefix<'k>(key: &'k [u8], prefix: &[u8]) -> Option<&'k [u8]> {
     if prefix.is_empty() {
