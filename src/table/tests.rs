@@ -9,6 +9,7 @@
 )]
 
 mod changes;
+mod many;
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
