@@ -106,6 +106,11 @@ impl Arena {
         was_live
     }
 
+    /// The pages in use.
+    pub(super) fn iter(&self) -> impl Iterator<Item = &[u8]> {
+        (0..self.made).filter_map(|index| self.get(index))
+    }
+
     #[inline]
     fn is_live(&self, index: usize) -> bool {
         self.live.get(index / 64).is_some_and(|word| word >> (index % 64) & 1 == 1)

@@ -64,7 +64,8 @@ impl<'t> Commit<'t> {
         let known = txn.writer.log.carried(&plan) + plan.said_by_retired.len() + records_of(&txn, &freed, 0);
         let log_pages = (known as u64 + pages + 16) / (free_log_capacity(page_size) as u64 - 2) + 1;
         txn.frees = frees + log_pages;
-        let ids = txn.allocate(pages + log_pages)?;
+        let branches: u64 = sets.iter().map(|set| set.unsealed_branches()).sum();
+        let ids = txn.allocate(pages + log_pages, branches + log_pages)?;
         Ok(Commit { txn, freed, plan, ids, sealed: Sealed::default() })
     }
 
@@ -128,7 +129,7 @@ impl<'t> Commit<'t> {
         let mut pages: Vec<PageId> = Vec::new();
         // Where the numbers are used up, each further page is a record more.
         while pages.len() * capacity < known + pages.len() {
-            pages.push(ids.next_page(txn)?);
+            pages.push(ids.next_branch(txn)?);
         }
         let rest = std::mem::take(ids);
         txn.give_back(rest.finish());

@@ -14,6 +14,7 @@ mod checked;
 mod commit;
 mod extents;
 mod free_log;
+mod gather;
 mod head;
 mod ids;
 mod pages;
@@ -37,6 +38,7 @@ use std::time::{Duration, Instant};
 use parking_lot::{Mutex, RwLock};
 
 pub(crate) use commit::{Commit, Committed};
+pub(crate) use gather::Gathering;
 pub(crate) use pages::{Pages, PagesMut};
 pub(crate) use recovery::{Recovered, format, open};
 pub(crate) use shared::Reading;

@@ -171,6 +171,20 @@ impl Space {
         found.extend(before.take_while(|extent| extent.end() > range.start));
     }
 
+    /// For each of the first `windows` windows: free and pending pages.
+    pub(super) fn idle(&self, windows: usize) -> Vec<u8> {
+        let mut idle = vec![0u8; windows];
+        let pending = self.pending.values().map(|extent| (extent.start, extent.len));
+        for (start, len) in self.free.iter().chain(pending) {
+            for page in start..start + len {
+                if let Some(count) = idle.get_mut(crate::page::index(page / super::gather::WINDOW)) {
+                    *count += 1;
+                }
+            }
+        }
+        idle
+    }
+
     /// Every extent, free and pending.
     #[cfg(test)]
     pub(super) fn extents(&self) -> BTreeSet<Extent> {

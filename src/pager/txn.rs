@@ -2,21 +2,25 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::Pager;
 use super::extents::Extents;
+use super::gather::{GATHER_MIN, Gathering};
 use super::head::Head;
 use super::ids::Ids;
 use super::snapshot::{Snapshot, View};
 use super::space::{Placement, Runs};
-use super::write_set::Sealed;
+use super::write_set::{Sealed, WriteSet};
 use super::writer::WriterGuard;
 use crate::error::{Error, Result};
 use crate::page::{Extent, RECORD_PAGES_MAX, TxnId, index, record_sum, run_pages};
 
 /// Pages that are always kept for transactions that free as much as they take; of a large file a 64th.
 const RESERVE_MIN: u64 = 64;
+
+/// More children than a branch usually has: 4 KiB and short separators.
+const CHILDREN_MAX: u64 = 128;
 
 /// A commit of so many pages is small: it takes two or three places at most.
 const SMALL: u64 = 16;
@@ -156,7 +160,8 @@ impl Txn {
     /// A commit of 1,000 random overwrites among a million entries writes 1,500 pages. After two million of
     /// them they lie in 620 runs (2.4 pages a run) with the default ratio of free pages, and in 1,390 with
     /// 0.1.
-    pub(super) fn allocate(&mut self, want: u64) -> Result<Ids> {
+    /// `branches` of them are for branches and for the free-space log.
+    pub(super) fn allocate(&mut self, want: u64, branches: u64) -> Result<Ids> {
         self.start()?;
         let mut runs = Runs::new();
         let mut rest = want;
@@ -195,10 +200,40 @@ impl Txn {
             // The longest run is last: the root, the catalog and the log, which the next commit frees, lie
             // there side by side, and leave a hole that the one after that can use for its own.
             runs.sort_unstable_by_key(|(start, len)| (*len, *start));
-        } else {
-            runs.sort_unstable();
+            return Ok(Ids::new(runs));
         }
-        Ok(Ids::new(runs))
+        runs.sort_unstable();
+        let mut ids = Ids::new(runs);
+        ids.keep_for_branches(branches);
+        Ok(ids)
+    }
+
+    /// What the commit of `sets` could take along, if it pays to.
+    pub(crate) fn gathering<'s>(
+        &mut self,
+        sets: impl Iterator<Item = &'s WriteSet> + Clone,
+    ) -> Result<Option<Gathering>> {
+        let pages: u64 = sets.clone().map(WriteSet::unsealed_pages).sum();
+        if pages < GATHER_MIN || self.placement == Placement::Lowest {
+            return Ok(None);
+        }
+        self.start()?;
+        let branches: u64 = sets.clone().map(WriteSet::unsealed_branches).sum();
+        // Windows can be emptied only if most of the pages lie below branches that are written anyway.
+        if self.room() >= 2 * pages || branches * CHILDREN_MAX < self.live() / 2 {
+            return Ok(None);
+        }
+        let freed = sets.flat_map(WriteSet::freed);
+        Ok(Some(Gathering::new(&self.writer.space, freed, pages, self.end)))
+    }
+
+    /// Chooses what the commit takes along; whether it is anything.
+    pub(crate) fn choose(&self, gathering: &mut Gathering) -> bool {
+        // Relaxed: one thread has the transaction.
+        let heap = self.heap_bytes.load(Ordering::Relaxed);
+        let memory = (self.memory_limit().saturating_sub(heap) / self.page_size()) as u64;
+        let free = (self.free_pages() + self.room()).saturating_sub(gathering.pages()) / 2;
+        gathering.choose(self.room(), gathering.pages().min(memory).min(free)) > 0
     }
 
     fn take_own(&mut self, start: u64, len: u64) {
@@ -252,14 +287,24 @@ impl Txn {
         Ok(true)
     }
 
+    /// Pages that are in use.
+    fn live(&self) -> u64 {
+        let space = &self.writer.space;
+        self.end.saturating_sub(space.free_pages() + space.pending_pages() + self.own_free.pages())
+    }
+
     /// Whether the file may grow by so many pages rather than be filled in its gaps.
     fn may_grow(&self, want: u64) -> bool {
-        let space = &self.writer.space;
-        let live =
-            self.end.saturating_sub(space.free_pages() + space.pending_pages() + self.own_free.pages());
         let end = self.end + want;
         end <= self.writer.file_pages
-            || self.writer.grown(end, self.page_size()) <= self.pager.config.most_pages(live)
+            || self.writer.grown(end, self.page_size()) <= self.pager.config.most_pages(self.live())
+    }
+
+    /// About how many pages the file may grow by.
+    fn room(&self) -> u64 {
+        let most = self.pager.config.most_pages(self.live());
+        let step = self.writer.growth_step(self.page_size());
+        self.writer.file_pages.max(most.saturating_sub(step)).saturating_sub(self.end)
     }
 
     /// Adds pages at the end of the file, with blocks behind them, or to be written `at_once`.

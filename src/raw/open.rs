@@ -226,6 +226,9 @@ impl OpenTables {
             table.record.root = table.root;
             catalog::store(&mut catalog.set, &mut catalog.root, &table.name, &table.record)?;
         }
+        if !buffered {
+            gather(&mut txn.lock(), &mut tables, &mut catalog)?;
+        }
         let mut commit = {
             let mut sets: Vec<&mut WriteSet> = tables.iter_mut().map(|table| &mut table.set).collect();
             sets.extend(catalog.dropped.iter_mut());
@@ -239,4 +242,21 @@ impl OpenTables {
         commit.seal(&mut catalog.set, &mut catalog.root)?;
         commit.finish(catalog.root, buffered, two_phase).map(Some)
     }
+}
+
+/// Takes pages along that make room for the commits that follow, if it pays to.
+fn gather(txn: &mut Txn, tables: &mut [Box<TableState>], catalog: &mut CatalogState) -> Result<()> {
+    let mut trees: Vec<(&mut WriteSet, &TreeRoot)> =
+        tables.iter_mut().map(|table| (&mut table.set, &table.root)).collect();
+    trees.push((&mut catalog.set, &catalog.root));
+    let Some(mut gathering) = txn.gathering(trees.iter().map(|(set, _)| &**set))? else { return Ok(()) };
+    for (set, root) in &trees {
+        btree::offer_clean(*set, root, &mut gathering);
+    }
+    if txn.choose(&mut gathering) {
+        for (set, root) in &mut trees {
+            btree::take_chosen(*set, root, &gathering);
+        }
+    }
+    Ok(())
 }
