@@ -79,6 +79,7 @@ impl<'t> Commit<'t> {
         let page_count = self.write_log()?;
         let Commit { mut txn, mut freed, mut sealed, .. } = self;
         txn.write(&mut sealed, !buffered)?;
+        txn.writer.keep(sealed.arenas);
         txn.fill_end(page_count)?;
 
         let root = Root {

@@ -56,7 +56,7 @@ pub(super) struct Sealed {
     /// First page and bytes, whole pages.
     pub(super) pages: Vec<(u64, Bytes)>,
     /// Where the heap pages of each tree are.
-    arenas: Vec<Arena>,
+    pub(super) arenas: Vec<Arena>,
     /// Which of them are pages of a tree, and at which level.
     pub(super) levels: Vec<(PageId, u8)>,
 }
@@ -82,14 +82,16 @@ impl Sealed {
 impl WriteSet {
     /// No changes yet to a tree of the transaction's head root.
     pub(crate) fn new(txn: Arc<Mutex<Txn>>) -> WriteSet {
-        let (id, snapshot, heap_bytes, memory_limit) = {
-            let txn = txn.lock();
-            (txn.id(), txn.snapshot(), txn.heap_bytes(), txn.memory_limit())
+        let (id, snapshot, heap_bytes, memory_limit, pages) = {
+            let mut txn = txn.lock();
+            let snapshot = txn.snapshot();
+            let pages = txn.writer.arena(snapshot.page_size());
+            (txn.id(), snapshot, txn.heap_bytes(), txn.memory_limit(), pages)
         };
         WriteSet {
             txn,
             id,
-            pages: Arena::new(snapshot.page_size()),
+            pages,
             snapshot,
             runs: Vec::new(),
             run_pages: 0,
