@@ -6,6 +6,7 @@ mod background;
 mod crash;
 mod faults;
 mod fork;
+mod gather;
 mod groups;
 mod heads;
 mod instances;
