@@ -10,7 +10,7 @@
 use parking_lot::MutexGuard;
 
 use super::free_log::{LogPlan, records, still_true};
-use super::head::{Head, Written};
+use super::head::Head;
 use super::ids::Ids;
 use super::space::{Placement, coalesce};
 use super::txn::Txn;
@@ -90,17 +90,12 @@ impl<'t> Commit<'t> {
             free: txn.writer.log.root(),
         };
         let durable = txn.pager.base.shared.durable();
-        let birth = txn.id();
-        let own = txn
-            .sums
-            .take()
-            .map(|sums| sums.into_iter().map(|(page, sum)| Written { page, birth, sum }).collect::<Vec<_>>());
         freed.sort_unstable();
         let is_freed = |page| {
             let behind = freed.partition_point(|extent| extent.start <= page);
             behind > 0 && page < freed[behind - 1].end()
         };
-        let own = own.filter(|_| !two_phase);
+        let own = txn.sums.take().filter(|_| !two_phase);
         let written = txn.head.written_by_next(durable, is_freed, own);
         if page_count < txn.head.root.page_count {
             txn.pager.base.shared.set_lowered(Some(root.txn));

@@ -1,13 +1,12 @@
 //! What the tables of one write transaction share: the writer lock, and the pages it was given.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::Pager;
 use super::extents::Extents;
 use super::gather::{GATHER_MIN, Gathering};
-use super::head::Head;
+use super::head::{Head, Written};
 use super::ids::Ids;
 use super::snapshot::{Snapshot, View};
 use super::space::{Placement, Runs};
@@ -59,7 +58,7 @@ pub(crate) struct Txn {
     /// takes no more, it may use the reserve.
     pub(super) frees: u64,
     /// The checksums of what was written, for the commit record; none when there is too much.
-    pub(super) sums: Option<BTreeMap<u64, u32>>,
+    pub(super) sums: Option<Vec<Written>>,
     pub(super) written_pages: u64,
     pub(super) written_runs: u64,
     heap_bytes: Arc<AtomicUsize>,
@@ -82,7 +81,7 @@ impl Txn {
             rewrote: false,
             end: head.root.page_count,
             frees: 0,
-            sums: Some(BTreeMap::new()),
+            sums: Some(Vec::new()),
             written_pages: 0,
             written_runs: 0,
             heap_bytes: Arc::default(),
@@ -145,10 +144,7 @@ impl Txn {
             self.own_written = true;
             // What is free again may be overwritten while this commit is the newest durable one.
             if let Some(sums) = &mut self.sums {
-                let pages: Vec<u64> = sums.range(extent.start..extent.end()).map(|(page, _)| *page).collect();
-                for page in pages {
-                    sums.remove(&page);
-                }
+                sums.retain(|written| !(extent.start..extent.end()).contains(&written.page));
             }
             self.own_free.add(extent.start, extent.len);
         }
@@ -399,8 +395,7 @@ impl Txn {
     }
 
     fn keep_sums(&mut self, start: u64, pages: u64, value: &[u8], padding: &[u8]) {
-        let page_size = self.page_size();
-        let seed = self.pager.base.seed;
+        let (page_size, seed, birth) = (self.page_size(), self.pager.base.seed, self.id);
         if self.written_pages > RECORD_PAGES_MAX || self.pager.config.two_phase {
             self.sums = None;
         }
@@ -411,7 +406,7 @@ impl Txn {
                 Some(bytes) => record_sum(seed, bytes),
                 None => record_sum(seed, &[&value[from..], padding].concat()),
             };
-            sums.insert(start + page, sum);
+            sums.push(Written { page: start + page, birth, sum });
         }
     }
 
@@ -451,11 +446,12 @@ impl Txn {
             }
         }
         self.pager.view.read().trust(&sealed.levels, self.id);
-        let seed = self.pager.base.seed;
+        let (seed, birth) = (self.pager.base.seed, self.id);
         if let Some(sums) = &mut self.sums {
+            sums.reserve_exact(index(pages));
             for (id, at) in &sealed.pages {
                 let each = sealed.bytes(at).chunks_exact(index(page_size)).map(|page| record_sum(seed, page));
-                sums.extend(each.zip(*id..).map(|(sum, id)| (id, sum)));
+                sums.extend(each.zip(*id..).map(|(sum, page)| Written { page, birth, sum }));
             }
         }
         Ok(())
