@@ -139,7 +139,7 @@ pub(super) fn insert<P: PagesMut>(
     cell: &Cell<'_>,
 ) -> Result<bool> {
     let Some(depth) = path.leaf().checked_sub(1) else { return Ok(false) };
-    let neighbours = Neighbours::find(pages, path.frame(depth))?;
+    let neighbours = Neighbours::find(pages, path.frame(depth));
     // A copy in one go: the page is cold, and its cells are scattered over it.
     let mut copy = pages.buffer();
     copy.copy_from_slice(pages.bytes(path.frame(depth + 1).page));
@@ -182,15 +182,15 @@ struct Neighbours {
 }
 
 impl Neighbours {
-    fn find<P: PagesMut>(pages: &P, frame: Frame) -> Result<Neighbours> {
+    fn find<P: PagesMut>(pages: &P, frame: Frame) -> Neighbours {
         let parent = Page::new(pages.bytes(frame.page));
         let left = frame.slot.checked_sub(1).map(|slot| parent.child(slot));
         let right = (frame.slot + 1 < parent.len()).then(|| parent.child(frame.slot + 1));
-        // Their headers come from memory while the full leaf is copied.
+        // They come from memory while the full leaf is copied.
         for child in [&left, &right].into_iter().flatten() {
-            std::hint::black_box(pages.page(child, 0)?.bytes().first().copied());
+            pages.ask_for(child);
         }
-        Ok(Neighbours { left, right })
+        Neighbours { left, right }
     }
 }
 

@@ -3,6 +3,7 @@
 //! A search looks at the heads in the slots, and as a rule at one cell.
 
 use std::cmp::Ordering;
+use std::ops::Range;
 
 use super::leaf::LeafValue;
 use super::slotted::{Page, Slot, head};
@@ -22,11 +23,7 @@ impl<'a> Page<'a> {
     /// The first cell of a branch has no separator of its own: branches search from 1.
     pub(crate) fn search(self, first: usize, key: &[u8]) -> Result<usize, usize> {
         let (prefix, slots) = self.prefix_and_slots();
-        let Some(rest) = strip_prefix(key, prefix) else {
-            // Outside the prefix: before or behind every key of the page.
-            return Err(if key < prefix { first } else { slots.len() });
-        };
-        self.search_slots(slots, first, rest)
+        self.search_slots(slots, first, rest_of(key, prefix, first..slots.len())?)
     }
 
     #[inline]
@@ -132,10 +129,8 @@ impl<'a> Page<'a> {
     #[inline]
     pub(crate) fn child_of(self, key: &[u8]) -> Child {
         let (prefix, slots) = self.prefix_and_slots();
-        let found = match strip_prefix(key, prefix) {
-            Some(rest) => self.search_slots(slots, 1, rest),
-            None => Err(if key < prefix { 1 } else { slots.len() }),
-        };
+        let rest = rest_of(key, prefix, 1..slots.len());
+        let found = rest.and_then(|rest| self.search_slots(slots, 1, rest));
         let i = found.unwrap_or_else(|greater| greater.saturating_sub(1));
         let slot = slots.get(i).map_or(Slot::default(), |slot| Slot::decode(*slot));
         Child::decode(self.cell_bytes(slot))
@@ -154,6 +149,15 @@ fn strip_prefix<'k>(key: &'k [u8], prefix: &[u8]) -> Option<&'k [u8]> {
         return Some(key);
     }
     key.strip_prefix(prefix)
+}
+
+/// The key behind the page's prefix. A key that does not begin with that stands before or behind all of `slots`.
+#[inline]
+fn rest_of<'k>(key: &'k [u8], prefix: &[u8], slots: Range<usize>) -> Result<&'k [u8], usize> {
+    match strip_prefix(key, prefix) {
+        Some(rest) => Ok(rest),
+        None => Err(if key < prefix { slots.start } else { slots.end }),
+    }
 }
 
 /// The first slot from `first` on whose head is at least `head`. Without branches: a comparison selects, it

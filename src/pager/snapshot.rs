@@ -21,7 +21,7 @@ use crate::storage::{Lock, Mapping, Storage};
 const CHECKED_VALUE_MAX: u32 = 1 << 20;
 
 /// What a search looks at first: the header, and the slots or the beginning of them.
-const SEARCHED_FIRST: usize = 256;
+pub(super) const SEARCHED_FIRST: usize = 256;
 
 /// What an open database is as long as anything of it is in use: the file, its lock, and who reads it.
 #[derive(Debug)]

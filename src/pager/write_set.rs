@@ -14,7 +14,7 @@ use parking_lot::Mutex;
 
 use super::arena::Arena;
 use super::ids::Ids;
-use super::snapshot::Snapshot;
+use super::snapshot::{SEARCHED_FIRST, Snapshot};
 use super::txn::Txn;
 use super::{Pages, PagesMut};
 use crate::error::{Error, Result};
@@ -22,6 +22,7 @@ use crate::page::{
     self, Child, DIRTY, Extent, HAS_OVERFLOW, LeafValue, OverflowRef, PAGE_ID_MASK, Page, PageId, PageMut,
     TreeRoot, TxnId, index, run_pages,
 };
+use crate::prefetch::prefetch;
 
 /// A value of so many bytes gets its place in the file when it is inserted, and is written there from the
 /// caller's buffer.
@@ -301,6 +302,18 @@ impl Pages for WriteSet {
         match child.dirty() {
             None => self.snapshot.page(child, level),
             Some(index) => self.pages.get(index).map(Page::new).ok_or_else(|| Self::lost(index)),
+        }
+    }
+
+    #[inline]
+    fn ask_for(&self, child: &Child) {
+        match child.dirty() {
+            None => self.snapshot.ask_for(child),
+            Some(index) => {
+                if let Some(bytes) = self.pages.get(index) {
+                    prefetch::<SEARCHED_FIRST>(bytes);
+                }
+            }
         }
     }
 
