@@ -24,10 +24,10 @@ const STOCK: u64 = 2;
 /// What a commit could take along, and what it does.
 #[derive(Debug)]
 pub(crate) struct Gathering {
-    /// For each window: pages that no root needs that is younger than this commit.
-    idle: Vec<u8>,
+    /// For each window: pages that this commit and those that follow do not need.
+    idle: Vec<u32>,
     /// For each window: live pages below branches that are written anyway.
-    movable: Vec<u8>,
+    movable: Vec<u32>,
     /// Pages that are written without any of this.
     pages: u64,
     /// Windows that the commit is to empty.
@@ -43,7 +43,9 @@ impl Gathering {
         pages: u64,
         end: u64,
     ) -> Gathering {
-        let mut idle = space.idle(index(end / WINDOW));
+        let words = (0..end / 64).map(|word| space.idle(word));
+        let halves = words.flat_map(|word| [word & u64::from(u32::MAX), word >> 32]);
+        let mut idle: Vec<u32> = halves.map(u64::count_ones).collect();
         for extent in freed {
             for page in extent.start..extent.end() {
                 if let Some(count) = idle.get_mut(index(page / WINDOW)) {
@@ -63,13 +65,14 @@ impl Gathering {
     #[inline]
     pub(crate) fn offer(&mut self, page: PageId) {
         if let Some(count) = self.movable.get_mut(index(page.0 / WINDOW)) {
-            *count = count.saturating_add(1);
+            *count += 1;
         }
     }
 
     /// Chooses the windows with the fewest live pages, until there are enough of them free; how many pages
     /// are to be taken along, at most `most`. The file may grow by `room` pages.
     pub(super) fn choose(&mut self, room: u64, most: u64) -> u64 {
+        // A page that a damaged tree names twice may count twice.
         let live = |at: usize| WINDOW.saturating_sub(u64::from(self.idle[at]));
         let all = 0..self.idle.len();
         let mut have = room + WINDOW * all.clone().filter(|at| live(*at) == 0).count() as u64;

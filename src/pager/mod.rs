@@ -11,15 +11,18 @@
 //! waits for the leader's, so that the next transaction begins while the disk works.
 
 mod arena;
+mod bits;
 mod checked;
 mod commit;
 mod extents;
 mod free_log;
+mod free_map;
 mod gather;
 mod group;
 mod head;
 mod ids;
 mod pages;
+mod pending;
 mod recovery;
 mod shared;
 mod snapshot;
