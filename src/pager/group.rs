@@ -106,10 +106,12 @@ mod tests {
             group.state.lock().expected = expected;
             // Two of the three do not come: then it leads all the same.
             group.join(TxnId(2), || false).unwrap().end(TxnId(2));
-            assert_eq!((group.state.lock().expected, group.state.lock().waiting.len()), (1, 0));
+            let state = group.state.lock();
+            assert_eq!((state.expected, state.waiting.len(), state.is_led), (1, 0, false));
         }
         drop(group.join(TxnId(3), || false));
-        assert_eq!((group.state.lock().expected, group.state.lock().is_led), (0, false));
+        let state = group.state.lock();
+        assert_eq!((state.expected, state.waiting.len(), state.is_led), (0, 0, false));
     }
 
     #[test]

@@ -89,7 +89,10 @@ fn pages_of(extents: impl IntoIterator<Item = Extent>) -> BTreeSet<u64> {
 }
 
 fn table<'t>(tx: &'t OpenTables, name: &str) -> RawTableMut<'t> {
-    RawTableMut::new(tx, tx.take(name, Some(("bytes", "bytes")), Location::caller()).unwrap())
+    RawTableMut::new(
+        tx,
+        tx.take(name, || Some(("bytes".into(), "bytes".into())), Location::caller()).unwrap(),
+    )
 }
 
 fn key(i: impl Into<u64>) -> Vec<u8> {

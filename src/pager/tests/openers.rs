@@ -38,7 +38,7 @@ impl Opener {
 
     fn fill_at(&self, name: &str, count: u64, buffered: bool) {
         self.write(buffered, |tx| {
-            let table = tx.take(name, Some(("bytes", "bytes")), Location::caller()).unwrap();
+            let table = tx.take(name, || Some(("bytes".into(), "bytes".into())), Location::caller()).unwrap();
             let mut table = RawTableMut::new(tx, table);
             for i in 0..count {
                 table.insert(&i.to_le_bytes(), &[7; 1000]).unwrap();
