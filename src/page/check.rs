@@ -71,8 +71,8 @@ fn check_layout(page: Page<'_>, expected: &Expected) -> Result<()> {
     Ok(())
 }
 
-/// Slots and cells: each cell lies where it can lie, and as many bytes as there are are theirs; heads say what
-/// their keys say, keys ascend, and none is longer than can be. Returns how many entries lie here or below.
+/// Slots and cells: each cell lies where it can lie, and together they are as long as their part of the page;
+/// heads say what their keys say, keys ascend, and none is longer than can be. Returns the entries below.
 ///
 /// All in one pass, and what is wrong is put into words elsewhere: this is most of what a first touch costs.
 fn check_cells<const LEAF: bool>(page: Page<'_>, expected: &Expected) -> Result<u64> {
