@@ -7,6 +7,7 @@ mod crash;
 mod faults;
 mod fork;
 mod groups;
+mod growth;
 mod heads;
 mod instances;
 mod joined;
