@@ -5,6 +5,7 @@
 mod background;
 mod crash;
 mod faults;
+mod first_touch;
 mod fork;
 mod groups;
 mod growth;
