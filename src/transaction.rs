@@ -160,9 +160,8 @@ impl WriteTransaction {
     /// [`Error::TableName`]; [`Error::Corrupted`].
     #[track_caller]
     pub fn open<T: TableDef>(&self, table: T) -> Result<TableMut<'_, T::Key, T::Value>> {
-        let (key_type, value_type) = type_names::<T::Key, T::Value>();
-        let taken =
-            self.tables.take(table.table_name(), Some((&key_type, &value_type)), Location::caller())?;
+        let types = || Some(type_names::<T::Key, T::Value>());
+        let taken = self.tables.take(table.table_name(), types, Location::caller())?;
         let raw = RawTableMut::new(&self.tables, taken);
         check_types::<T>(raw.name(), raw.key_type(), raw.value_type())?;
         Ok(TableMut::new(raw))
@@ -174,7 +173,7 @@ impl WriteTransaction {
     /// [`Error::NoSuchTable`]; [`Error::TableInUse`]; [`Error::Corrupted`].
     #[track_caller]
     pub fn open_raw(&self, name: &str) -> Result<RawTableMut<'_>> {
-        let taken = self.tables.take(name, None, Location::caller())?;
+        let taken = self.tables.take(name, || None, Location::caller())?;
         Ok(RawTableMut::new(&self.tables, taken))
     }
 
@@ -184,7 +183,8 @@ impl WriteTransaction {
     /// [`Error::TableTypeMismatch`]; [`Error::TableInUse`]; [`Error::TableName`]; [`Error::Corrupted`].
     #[track_caller]
     pub fn create_raw(&self, name: &str, key_type: &str, value_type: &str) -> Result<RawTableMut<'_>> {
-        let taken = self.tables.take(name, Some((key_type, value_type)), Location::caller())?;
+        let types = || Some((key_type.to_owned(), value_type.to_owned()));
+        let taken = self.tables.take(name, types, Location::caller())?;
         let raw = RawTableMut::new(&self.tables, taken);
         if (raw.key_type(), raw.value_type()) != (key_type, value_type) {
             let expected = format!("{key_type} -> {value_type}");

@@ -1,10 +1,10 @@
 //! What a page must be before anything in it is believed: done once, when a process first touches it.
 
 use super::checksum::Seed;
-use super::leaf::EXTENDED_OVERFLOW;
-use super::slotted::{BRANCH_KEY_AT, LEAF_KEY_AT, Page, head};
+use super::leaf::{EXTENDED_OVERFLOW, OverflowRef};
+use super::slotted::{BRANCH_KEY_AT, EXTENDED_TAIL, LEAF_KEY_AT, Page, Slot, head};
+use super::{Child, get_u16, key_len_max, run_pages};
 use super::{HAS_OVERFLOW, HEADER_LEN, KIND_BRANCH, KIND_LEAF, LEVELS_MAX, PAGE_ID_MASK, PageId, TxnId};
-use super::{LeafValue, key_len_max, run_pages};
 use crate::error::{Error, Result};
 
 /// What the parent says of a page, and what bounds the numbers in it.
@@ -20,10 +20,13 @@ pub(crate) struct Expected {
 }
 
 impl Expected {
+    #[cold]
+    #[inline(never)]
     fn fault(&self, what: &'static str, expected: impl ToString, found: impl ToString) -> Error {
         Error::corrupted(self.id.0, what, expected, found)
     }
 
+    #[inline]
     fn equal<T: PartialEq + ToString>(&self, what: &'static str, expected: T, found: T) -> Result<()> {
         if expected == found { Ok(()) } else { Err(self.fault(what, expected, found)) }
     }
@@ -43,12 +46,15 @@ pub(crate) fn check(bytes: &[u8], expected: &Expected) -> Result<()> {
         return Err(expected.fault("level", format!("below {LEVELS_MAX}"), page.level()));
     }
     check_layout(page, expected)?;
-    check_keys(page, expected)?;
-    let below = if page.is_leaf() { check_values(page, expected)? } else { check_children(page, expected)? };
+    let below = if page.is_leaf() {
+        check_cells::<true>(page, expected)?
+    } else {
+        check_cells::<false>(page, expected)?
+    };
     expected.equal("number of entries", expected.count, below)
 }
 
-/// Header fields and slots: everything lies where it can lie, and nothing overlaps.
+/// Header fields: slots and cells lie where they can lie.
 fn check_layout(page: Page<'_>, expected: &Expected) -> Result<()> {
     let len = page.bytes().len();
     expected.equal("length of holes", 0, page.dead())?;
@@ -62,90 +68,109 @@ fn check_layout(page: Page<'_>, expected: &Expected) -> Result<()> {
     if page.bytes()[HEADER_LEN + page.prefix_len()..page.slots_at()].iter().any(|b| *b != 0) {
         return Err(expected.fault("padding of the prefix", "zeros", "other bytes"));
     }
-    let key_at = if page.is_leaf() { LEAF_KEY_AT } else { BRANCH_KEY_AT };
-    let mut total = 0;
-    for i in 0..page.len() {
-        let slot = page.slot(i);
-        let offset = usize::from(slot.offset);
-        if page.is_leaf() && slot.is_extended() {
-            // Before the length: another kind may have another.
-            check_kind(page, i, expected)?;
-        }
-        if offset < page.cells_at() || offset + key_at > len || offset + page.cell_len(i) > len {
-            let found = format!("{offset} with {} bytes", page.cell_len(i));
-            let bounds = format!("a cell from {} to {len}", page.cells_at());
-            return Err(expected.fault("slot offset", bounds, found));
-        }
-        total += page.cell_len(i);
-    }
-    expected.equal("length of cells", len - page.cells_at(), total)
-}
-
-fn check_kind(page: Page<'_>, i: usize, expected: &Expected) -> Result<()> {
-    let fixed = page.cell(i).fixed;
-    let kind = fixed.first().copied().unwrap_or(0);
-    if kind != EXTENDED_OVERFLOW {
-        return Err(Error::Unsupported { what: "cell kind", found: u64::from(kind) });
-    }
-    expected.equal("reserved byte of a cell", 0, fixed.get(1).copied().unwrap_or(0))
-}
-
-/// Heads say what their keys say, keys ascend, and none is longer than can be.
-fn check_keys(page: Page<'_>, expected: &Expected) -> Result<()> {
-    let first = usize::from(!page.is_leaf());
-    if first == 1 {
-        expected.equal("length of the first separator", 0, page.slot(0).key_len())?;
-        expected.equal("head of the first separator", 0, page.slot(0).head)?;
-        if page.len() > 1 && page.prefix_len() + page.suffix(1).len() == 0 {
-            return Err(expected.fault("second separator", "at least one byte", "none"));
-        }
-    }
-    let longest = key_len_max(page.bytes().len());
-    for i in first..page.len() {
-        let (slot, suffix) = (page.slot(i), page.suffix(i));
-        expected.equal("key head", head(suffix), slot.head)?;
-        if page.prefix_len() + suffix.len() > longest {
-            let found = page.prefix_len() + suffix.len();
-            return Err(expected.fault("key length", format!("at most {longest}"), found));
-        }
-        if i > first && page.suffix(i - 1) >= suffix {
-            return Err(expected.fault("order of keys", "ascending", format!("not so at cell {i}")));
-        }
-    }
     Ok(())
 }
 
-fn check_values(page: Page<'_>, expected: &Expected) -> Result<u64> {
-    for i in 0..page.len() {
-        let cell = page.cell(i);
-        if !cell.extended {
+/// Slots and cells: each cell lies where it can lie, and as many bytes as there are are theirs; heads say what
+/// their keys say, keys ascend, and none is longer than can be. Returns how many entries lie here or below.
+///
+/// All in one pass, and what is wrong is put into words elsewhere: this is most of what a first touch costs.
+fn check_cells<const LEAF: bool>(page: Page<'_>, expected: &Expected) -> Result<u64> {
+    let (bytes, cells_at, (prefix, slots)) = (page.bytes(), page.cells_at(), page.prefix_and_slots());
+    let key_at = if LEAF { LEAF_KEY_AT } else { BRANCH_KEY_AT };
+    let longest = key_len_max(bytes.len());
+    let (mut total, mut below) = (0, 0u64);
+    // Less than any head: the first key is behind nothing.
+    let (mut last_head, mut last) = (-1, &[][..]);
+    for (i, slot) in slots.iter().enumerate() {
+        let slot = Slot::decode(*slot);
+        let offset = usize::from(slot.offset);
+        let tail_len = match (LEAF, slot.is_extended()) {
+            (true, false) => usize::from(get_u16(bytes, offset)),
+            (true, true) => check_kind(bytes, offset, expected)?,
+            (false, false) => 0,
+            (false, true) => return Err(expected.fault("extended branch cell", false, true)),
+        };
+        let end = offset + key_at + slot.key_len() + tail_len;
+        let Some(cell) = bytes.get(offset..end).filter(|_| offset >= cells_at) else {
+            return Err(outside(page, slot, end, expected));
+        };
+        total += cell.len();
+        let (fixed, rest) = cell.split_at(key_at);
+        let (suffix, tail) = rest.split_at(slot.key_len());
+        if !LEAF {
+            below = below.saturating_add(check_child(&Child::decode(fixed), expected)?);
+        } else if slot.is_extended() {
+            check_run(&OverflowRef::decode(tail), bytes.len(), expected)?;
+        }
+        if head(suffix) != slot.head {
+            return Err(expected.fault("key head", head(suffix), slot.head));
+        }
+        if !LEAF && i == 0 {
+            expected.equal("length of the first separator", 0, suffix.len())?;
             continue;
         }
-        if let LeafValue::Overflow(run) = page.value(i) {
-            let pages = run_pages(u64::from(run.len), page.bytes().len());
-            check_reference(expected, run.word & !PAGE_ID_MASK, run.page(), pages, run.birth)?;
+        if prefix.len() + suffix.len() > longest {
+            return Err(too_long(prefix.len() + suffix.len(), longest, expected));
         }
+        let this_head = i64::from(slot.head);
+        if this_head <= last_head && (this_head < last_head || suffix <= last) {
+            return Err(expected.fault("order of keys", "ascending", format!("not so at cell {i}")));
+        }
+        (last_head, last) = (this_head, suffix);
     }
-    Ok(page.len() as u64)
+    if !LEAF && slots.len() > 1 && prefix.is_empty() && page.suffix(1).is_empty() {
+        return Err(expected.fault("second separator", "at least one byte", "none"));
+    }
+    expected.equal("length of cells", bytes.len() - cells_at, total)?;
+    Ok(if LEAF { slots.len() as u64 } else { below })
 }
 
-fn check_children(page: Page<'_>, expected: &Expected) -> Result<u64> {
-    let mut below = 0u64;
-    for i in 0..page.len() {
-        let slot = page.slot(i);
-        expected.equal("extended branch cell", false, slot.is_extended())?;
-        let child = page.child(i);
-        let flags = child.word & !PAGE_ID_MASK & !HAS_OVERFLOW;
-        check_reference(expected, flags, child.page(), 1, child.birth)?;
-        if child.count == 0 {
-            return Err(expected.fault("entries below a child", "at least 1", 0));
-        }
-        below = below.saturating_add(child.count);
+#[cold]
+#[inline(never)]
+fn outside(page: Page<'_>, slot: Slot, end: usize, expected: &Expected) -> Error {
+    let bounds = format!("a cell from {} to {}", page.cells_at(), page.bytes().len());
+    expected.fault("slot offset", bounds, format!("one from {} to {end}", slot.offset))
+}
+
+#[cold]
+#[inline(never)]
+fn too_long(found: usize, longest: usize, expected: &Expected) -> Error {
+    expected.fault("key length", format!("at most {longest}"), found)
+}
+
+/// The kind of an extended cell: known. Returns how many bytes such a cell has behind the key.
+fn check_kind(bytes: &[u8], offset: usize, expected: &Expected) -> Result<usize> {
+    let (kind, reserved) = match bytes.get(offset..) {
+        Some([kind, reserved, ..]) => (*kind, *reserved),
+        // Found to be outside the page when the length is known.
+        _ => (EXTENDED_OVERFLOW, 0),
+    };
+    if kind != EXTENDED_OVERFLOW {
+        return Err(Error::Unsupported { what: "cell kind", found: u64::from(kind) });
     }
-    Ok(below)
+    expected.equal("reserved byte of a cell", 0, reserved)?;
+    Ok(EXTENDED_TAIL)
+}
+
+fn check_run(run: &OverflowRef, page_size: usize, expected: &Expected) -> Result<()> {
+    let pages = run_pages(u64::from(run.len), page_size);
+    check_reference(expected, run.word & !PAGE_ID_MASK, run.page(), pages, run.birth)
+}
+
+/// Returns the number of entries below the child.
+#[inline]
+fn check_child(child: &Child, expected: &Expected) -> Result<u64> {
+    let flags = child.word & !PAGE_ID_MASK & !HAS_OVERFLOW;
+    check_reference(expected, flags, child.page(), 1, child.birth)?;
+    if child.count == 0 {
+        return Err(expected.fault("entries below a child", "at least 1", 0));
+    }
+    Ok(child.count)
 }
 
 /// A reference to other pages: no unknown flags, inside the file, not younger than the page it stands in.
+#[inline]
 fn check_reference(expected: &Expected, flags: u64, page: PageId, pages: u64, birth: TxnId) -> Result<()> {
     expected.equal("flags of a page number", 0, flags)?;
     if page.0 == 0 || pages == 0 || page.0.saturating_add(pages) > expected.page_count {

@@ -25,7 +25,8 @@ pub(crate) struct TableRecord<S> {
 impl<S: AsRef<str>> TableRecord<S> {
     pub(crate) fn encode(&self) -> Vec<u8> {
         let (key_type, value_type) = (self.key_type.as_ref(), self.value_type.as_ref());
-        let mut bytes = vec![0; FIXED_LEN];
+        let mut bytes = Vec::with_capacity(FIXED_LEN + key_type.len() + value_type.len());
+        bytes.resize(FIXED_LEN, 0);
         bytes[..TREE_ROOT_LEN].copy_from_slice(&self.root.encode());
         bytes[32] = KIND_PLAIN;
         bytes[34..36].copy_from_slice(&1u16.to_le_bytes());

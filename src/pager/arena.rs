@@ -68,6 +68,16 @@ impl Arena {
         std::mem::replace(self, Arena::new(self.page_size))
     }
 
+    /// For another transaction: no pages, and the memory of the first chunk, whatever is in it. None if it has
+    /// no memory.
+    pub(super) fn emptied(mut self) -> Option<Arena> {
+        self.chunks.truncate(1);
+        self.live.clear();
+        self.free.clear();
+        self.made = 0;
+        (!self.chunks.is_empty()).then_some(self)
+    }
+
     /// Pages in use.
     pub(super) fn len(&self) -> usize {
         self.made - self.free.len()
@@ -104,6 +114,11 @@ impl Arena {
             self.free.push(index);
         }
         was_live
+    }
+
+    /// The pages in use.
+    pub(super) fn iter(&self) -> impl Iterator<Item = &[u8]> {
+        (0..self.made).filter_map(|index| self.get(index))
     }
 
     #[inline]
@@ -169,6 +184,20 @@ mod tests {
                 assert_eq!((page_a[9], page_b[9]), (fill(a), fill(b)));
             }
         }
+    }
+
+    #[test]
+    fn an_emptied_arena_is_as_a_new_one_in_the_same_place() {
+        assert!(Arena::new(4096).emptied().is_none());
+        let mut arena = Arena::new(4096);
+        (0..3 * CHUNK).for_each(|_| drop(arena.make()));
+        arena.release(7);
+        let at = arena.get(0).unwrap().as_ptr();
+        let mut arena = arena.emptied().unwrap();
+        assert!(arena.len() == 0 && (0..3 * CHUNK).all(|index| arena.get(index).is_none()));
+        assert_eq!((0..2 * CHUNK).map(|_| arena.make()).collect::<Vec<_>>(), Vec::from_iter(0..2 * CHUNK));
+        assert_eq!((arena.get(0).unwrap().as_ptr(), arena.len()), (at, 2 * CHUNK));
+        assert!(arena.get(2 * CHUNK).is_none() && arena.get(2 * CHUNK - 1).unwrap().len() == 4096);
     }
 
     #[test]

@@ -10,7 +10,7 @@
 use parking_lot::MutexGuard;
 
 use super::free_log::{LogPlan, records, still_true};
-use super::head::{Head, Written};
+use super::head::Head;
 use super::ids::Ids;
 use super::space::{Placement, coalesce};
 use super::txn::Txn;
@@ -64,7 +64,8 @@ impl<'t> Commit<'t> {
         let known = txn.writer.log.carried(&plan) + plan.said_by_retired.len() + records_of(&txn, &freed, 0);
         let log_pages = (known as u64 + pages + 16) / (free_log_capacity(page_size) as u64 - 2) + 1;
         txn.frees = frees + log_pages;
-        let ids = txn.allocate(pages + log_pages)?;
+        let branches: u64 = sets.iter().map(|set| set.unsealed_branches()).sum();
+        let ids = txn.allocate(pages + log_pages, branches + log_pages)?;
         Ok(Commit { txn, freed, plan, ids, sealed: Sealed::default() })
     }
 
@@ -78,6 +79,7 @@ impl<'t> Commit<'t> {
         let page_count = self.write_log()?;
         let Commit { mut txn, mut freed, mut sealed, .. } = self;
         txn.write(&mut sealed, !buffered)?;
+        txn.writer.keep(sealed.arenas);
         txn.fill_end(page_count)?;
 
         let root = Root {
@@ -88,17 +90,12 @@ impl<'t> Commit<'t> {
             free: txn.writer.log.root(),
         };
         let durable = txn.pager.base.shared.durable();
-        let birth = txn.id();
-        let own = txn
-            .sums
-            .take()
-            .map(|sums| sums.into_iter().map(|(page, sum)| Written { page, birth, sum }).collect::<Vec<_>>());
         freed.sort_unstable();
         let is_freed = |page| {
             let behind = freed.partition_point(|extent| extent.start <= page);
             behind > 0 && page < freed[behind - 1].end()
         };
-        let own = own.filter(|_| !two_phase);
+        let own = txn.sums.take().filter(|_| !two_phase);
         let written = txn.head.written_by_next(durable, is_freed, own);
         if page_count < txn.head.root.page_count {
             txn.pager.base.shared.set_lowered(Some(root.txn));
@@ -128,7 +125,7 @@ impl<'t> Commit<'t> {
         let mut pages: Vec<PageId> = Vec::new();
         // Where the numbers are used up, each further page is a record more.
         while pages.len() * capacity < known + pages.len() {
-            pages.push(ids.next_page(txn)?);
+            pages.push(ids.next_branch(txn)?);
         }
         let rest = std::mem::take(ids);
         txn.give_back(rest.finish());

@@ -1,4 +1,4 @@
-//! Sets of pages: neighbours are one extent, and the longest are found first.
+//! Small sets of pages: neighbours are one extent, and the longest are found first.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -17,18 +17,13 @@ impl Extents {
         self.pages
     }
 
-    /// How many extents there are.
-    pub(super) fn len(&self) -> usize {
-        self.by_start.len()
-    }
-
     /// All extents, start and length, ascending.
     pub(super) fn iter(&self) -> impl Iterator<Item = (u64, u64)> {
         self.by_start.iter().map(|(start, len)| (*start, *len))
     }
 
     /// Extents that lie in or reach into the pages from `start` on, descending.
-    pub(super) fn overlapping(&self, start: u64, len: u64) -> impl Iterator<Item = (u64, u64)> {
+    fn overlapping(&self, start: u64, len: u64) -> impl Iterator<Item = (u64, u64)> {
         let before = self.by_start.range(..start + len).rev().map(|(s, l)| (*s, *l));
         before.take_while(move |(s, l)| s + l > start)
     }
@@ -72,22 +67,6 @@ impl Extents {
     /// The longest extent.
     pub(super) fn longest(&self) -> Option<(u64, u64)> {
         self.by_len.last().map(|(len, start)| (*start, *len))
-    }
-
-    /// The extent at the lowest place.
-    pub(super) fn lowest(&self) -> Option<(u64, u64)> {
-        self.by_start.first_key_value().map(|(start, len)| (*start, *len))
-    }
-
-    /// The lowest extent of at least `len` pages: its start. O(n).
-    pub(super) fn lowest_fit(&self, len: u64) -> Option<u64> {
-        self.by_start.iter().find(|(_, l)| **l >= len).map(|(start, _)| *start)
-    }
-
-    /// The extent that ends where page `end` begins.
-    pub(super) fn ending_at(&self, end: u64) -> Option<(u64, u64)> {
-        let (start, len) = self.by_start.last_key_value()?;
-        (start + len == end).then_some((*start, *len))
     }
 
     fn insert(&mut self, start: u64, len: u64) {

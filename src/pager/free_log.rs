@@ -9,7 +9,7 @@
 //! Saving the free space is no loop: the pages of the log are counted before page numbers are given out, with
 //! room for the worst case, and what is left over is free again in the same commit.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 
 use super::snapshot::Snapshot;
 use crate::error::{Error, Result};
@@ -194,11 +194,13 @@ pub(super) fn records(extents: impl IntoIterator<Item = Extent>) -> Vec<Extent> 
 }
 
 /// Whole extents, each once, that are free or pending where the retired pages of `plan` said something.
-pub(super) fn still_true(plan: &LogPlan, space: &super::space::Space) -> BTreeSet<Extent> {
-    let mut found = BTreeSet::new();
+pub(super) fn still_true(plan: &LogPlan, space: &super::space::Space) -> Vec<Extent> {
+    let mut found = Vec::with_capacity(plan.said_by_retired.len());
     for range in &plan.said_by_retired {
         space.state_of(range, &mut found);
     }
+    found.sort_unstable();
+    found.dedup();
     found
 }
 

@@ -44,7 +44,7 @@ impl Head {
         if written.len() as u64 > RECORD_PAGES_MAX {
             return None;
         }
-        // Two runs, each sorted: the stable sort merges such in one go.
+        // Few runs, each sorted: the stable sort merges such in one go.
         written.sort_by_key(|w| w.page);
         Some(written)
     }

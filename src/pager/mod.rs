@@ -2,21 +2,27 @@
 //!
 //! # Who guards what
 //! - `writer`: the free space, the file's length, the next transaction's number. Held by a write transaction.
+//! - `group`: who leads, of the threads that wait for a sync. Held for moments.
 //! - `leader`: the meta pages. Held while a meta page is written and synced.
 //! - `heads`: which commit is the head, what readers get, and the head record. Held for moments.
 //! - `view`: the current mapping. Held for moments.
 //!
-//! Locks are taken in this order: writer, leader, heads, view. A commit gives the writer lock back before it
+//! Locks are taken in this order: writer, group, leader, heads, view. A commit gives the writer lock back before it
 //! waits for the leader's, so that the next transaction begins while the disk works.
 
 mod arena;
+mod bits;
 mod checked;
 mod commit;
 mod extents;
 mod free_log;
+mod free_map;
+mod gather;
+mod group;
 mod head;
 mod ids;
 mod pages;
+mod pending;
 mod recovery;
 mod shared;
 mod snapshot;
@@ -37,6 +43,7 @@ use std::time::{Duration, Instant};
 use parking_lot::{Mutex, RwLock};
 
 pub(crate) use commit::{Commit, Committed};
+pub(crate) use gather::Gathering;
 pub(crate) use pages::{Pages, PagesMut};
 pub(crate) use recovery::{Recovered, format, open};
 pub(crate) use shared::Reading;
@@ -50,6 +57,7 @@ use crate::error::{Error, Result};
 use crate::options::{Advice, OpenOptions};
 use crate::page::{TxnId, header_pages};
 use crate::storage::{Access, Storage, coarse_ms};
+use group::Group;
 use snapshot::{Base, View};
 use sync::{Heads, Leader};
 use writer::Writer;
@@ -122,6 +130,7 @@ pub(crate) struct Pager {
     len_checked_ms: AtomicU64,
     // Each guards itself: see the module.
     writer: Arc<Mutex<Writer>>,
+    group: Group,
     leader: Mutex<Leader>,
     heads: Mutex<Heads>,
     view: RwLock<Arc<View>>,

@@ -17,6 +17,7 @@ use std::sync::{Arc, OnceLock};
 
 use parking_lot::{Mutex, RwLock};
 
+use super::group::Group;
 use super::head::Head;
 use super::shared::Shared;
 use super::snapshot::Base;
@@ -144,6 +145,7 @@ fn open_behind_door(
         ended: OnceLock::new(),
         len_checked_ms: AtomicU64::new(coarse_ms()),
         writer: Pager::writer_mutex(Writer::new(file_pages)),
+        group: Group::default(),
         leader: Mutex::new(Leader { slot, meta }),
         heads: Mutex::new(Heads { head: Arc::new(head) }),
     });

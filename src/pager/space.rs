@@ -7,10 +7,13 @@
 //! A pending extent hangs on one of the pinned roots that need it, the oldest (its *holder*), and is looked
 //! at again when that one is gone. New pins cannot need it: a root can become pinned after a scan only if it
 //! was in the scan or is younger than every death.
+//!
+//! What is free is in `free_map.rs`, what is pending in `pending.rs`: a bit for each page, and little else for
+//! short extents, which are almost all. Three bits for each page of the file are 96 MiB for each TiB of pages
+//! of 4 KiB at most; where nothing was free, there are none.
 
-use std::collections::{BTreeMap, BTreeSet};
-
-use super::extents::Extents;
+use super::free_map::{FreeMap, LONG};
+use super::pending::Pending;
 use crate::page::{Extent, TxnId};
 
 /// How a commit is given its pages.
@@ -27,21 +30,25 @@ pub(super) type Runs = Vec<(u64, u64)>;
 
 /// A run is worth taking before the file grows if it is that long: writing 1,600 pages in runs of 16 takes a
 /// quarter of the time of single pages, and not much more than in one run.
-const GOOD_RUN: u64 = 16;
+const GOOD_RUN: u64 = LONG;
+
+/// How many places a list may have room for while nothing uses it.
+const SPARE_MAX: usize = 4096;
 
 /// Free and pending pages of the head root.
 #[derive(Debug, Default)]
 pub(super) struct Space {
-    free: Extents,
-    /// By start.
-    pending: BTreeMap<u64, Extent>,
-    /// What hangs on each pinned root.
-    held: BTreeMap<TxnId, Held>,
-    pending_pages: u64,
+    free: FreeMap,
+    pending: Pending,
+    /// What hangs on each pinned root; ascending. They are few.
+    held: Vec<Held>,
+    /// For the next root on which something hangs.
+    spare: Vec<u64>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Held {
+    root: TxnId,
     /// Where the extents begin.
     starts: Vec<u64>,
     pages: u64,
@@ -53,7 +60,7 @@ impl Space {
     }
 
     pub(super) fn pending_pages(&self) -> u64 {
-        self.pending_pages
+        self.pending.pages()
     }
 
     /// How many extents there are, free and pending.
@@ -63,13 +70,13 @@ impl Space {
 
     /// Pages that hang on `root` and on no older one.
     pub(super) fn held_by(&self, root: TxnId) -> u64 {
-        self.held.get(&root).map_or(0, |held| held.pages)
+        self.held.binary_search_by_key(&root, |held| held.root).map_or(0, |i| self.held[i].pages)
     }
 
     /// The root before `durable` on which most pages hang, and how many. Only readers pin such roots.
     pub(super) fn most_held(&self, durable: TxnId) -> Option<(TxnId, u64)> {
-        let held = self.held.range(..durable).map(|(root, held)| (*root, held.pages));
-        held.max_by_key(|(_, pages)| *pages)
+        let held = self.held.iter().take_while(|held| held.root < durable);
+        held.map(|held| (held.root, held.pages)).max_by_key(|(_, pages)| *pages)
     }
 
     /// Adds pages that nobody needs.
@@ -81,28 +88,42 @@ impl Space {
     pub(super) fn add(&mut self, extent: Extent, pins: &[TxnId]) {
         match holder(&extent, pins) {
             None => self.free.add(extent.start, extent.len),
-            Some(holder) => {
-                // From here on the births before the holder mean nothing: nobody is pinned there, or will be.
-                let extent = Extent { birth: holder, ..extent };
-                let held = self.held.entry(holder).or_default();
-                held.starts.push(extent.start);
-                held.pages += extent.len;
-                self.pending.insert(extent.start, extent);
-                self.pending_pages += extent.len;
-            }
+            // From here on the births before the holder mean nothing: nobody is pinned there, or will be.
+            Some(holder) => self.hang(Extent { birth: holder, ..extent }),
+        }
+    }
+
+    /// Hangs an extent on the root of its birth.
+    fn hang(&mut self, extent: Extent) {
+        let i = self.held.binary_search_by_key(&extent.birth, |held| held.root).unwrap_or_else(|i| {
+            let starts = std::mem::take(&mut self.spare);
+            self.held.insert(i, Held { root: extent.birth, starts, pages: 0 });
+            i
+        });
+        self.held[i].pages += extent.len;
+        for piece in extent.pieces() {
+            self.held[i].starts.push(piece.start);
+            self.pending.add(piece);
         }
     }
 
     /// Frees what hung on roots that are not pinned any more; `pins` ascend.
     pub(super) fn release(&mut self, pins: &[TxnId]) {
-        let gone: Vec<TxnId> =
-            self.held.keys().filter(|root| pins.binary_search(root).is_err()).copied().collect();
-        for root in gone {
-            for start in self.held.remove(&root).unwrap_or_default().starts {
-                if let Some(extent) = self.pending.remove(&start) {
-                    self.pending_pages -= extent.len;
+        let mut i = 0;
+        while let Some(held) = self.held.get(i) {
+            if pins.binary_search(&held.root).is_ok() {
+                i += 1;
+                continue;
+            }
+            // What hangs on another root now hangs on a younger one, behind this place.
+            let mut starts = self.held.remove(i).starts;
+            for start in starts.drain(..) {
+                if let Some(extent) = self.pending.take(start) {
                     self.add(extent, pins);
                 }
+            }
+            if starts.capacity() <= SPARE_MAX {
+                self.spare = starts;
             }
         }
     }
@@ -131,10 +152,13 @@ impl Space {
 
     /// Where `want` pages lie side by side: in the shortest extent, but not behind a free sixteenth of the
     /// file. Small commits would stay at the end for long, and it could not be given back.
-    fn fit(&self, want: u64) -> Option<u64> {
+    fn fit(&mut self, want: u64) -> Option<u64> {
         let shortest = self.free.best_fit(want)?;
-        let (start, len) = self.free.longest()?;
-        Some(if start < shortest && len >= shortest / 16 { start } else { shortest })
+        if self.free.longest_len() < shortest / 16 {
+            return Some(shortest);
+        }
+        let (longest, _) = self.free.longest()?;
+        Some(longest.min(shortest))
     }
 
     /// Takes `want` pages that lie side by side.
@@ -149,9 +173,7 @@ impl Space {
 
     /// Whether page `page` is free or pending.
     pub(super) fn contains(&self, page: u64) -> bool {
-        let mut found = BTreeSet::new();
-        self.state_of(&Extent::free(page, 1), &mut found);
-        !found.is_empty()
+        self.free.contains(page) || self.pending.contains(page)
     }
 
     /// The free pages right before page `end`.
@@ -164,18 +186,32 @@ impl Space {
         self.free.take(start, len);
     }
 
-    /// What is free or pending among the pages of `range`, whole extents, added to `found` by their starts.
-    pub(super) fn state_of(&self, range: &Extent, found: &mut BTreeSet<Extent>) {
-        found.extend(self.free.overlapping(range.start, range.len).map(|(s, l)| Extent::free(s, l)));
-        let before = self.pending.range(..range.end()).rev().map(|(_, extent)| *extent);
-        found.extend(before.take_while(|extent| extent.end() > range.start));
+    /// What is free or pending among the pages of `range`, added to `found`: free runs as a whole, and
+    /// pending extents as far as one record can say.
+    pub(super) fn state_of(&self, range: &Extent, found: &mut Vec<Extent>) {
+        let mut from = range.start;
+        while let Some((start, len)) = self.free.first_in(from, range.end()) {
+            found.push(Extent::free(start, len));
+            from = start + len;
+        }
+        from = range.start;
+        while let Some(extent) = self.pending.first_in(from, range.end()) {
+            found.push(extent);
+            from = extent.end();
+        }
+    }
+
+    /// Which of the 64 pages from `64 * word` on are free or pending, the first as the lowest bit.
+    #[inline]
+    pub(super) fn idle(&self, word: u64) -> u64 {
+        self.free.word(word) | self.pending.word(word)
     }
 
     /// Every extent, free and pending.
     #[cfg(test)]
-    pub(super) fn extents(&self) -> BTreeSet<Extent> {
+    pub(super) fn extents(&self) -> std::collections::BTreeSet<Extent> {
         let free = self.free.iter().map(|(start, len)| Extent::free(start, len));
-        free.chain(self.pending.values().copied()).collect()
+        free.chain(self.pending.iter()).collect()
     }
 }
 
@@ -203,11 +239,55 @@ pub(super) fn coalesce(mut freed: Vec<Extent>, pins: &[TxnId]) -> Vec<Extent> {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use proptest::prelude::*;
 
     use super::*;
 
+    /// Extents of random lives and lengths, with gaps between some of them.
+    fn extents(lives: &[(u64, u64, u64)]) -> Vec<Extent> {
+        let mut end = 10;
+        let each = lives.iter().map(|&(birth, life, len)| {
+            let start = end + len % 3;
+            end = start + len;
+            Extent { start, len, birth: TxnId(birth), death: TxnId(birth + life) }
+        });
+        each.collect()
+    }
+
     proptest! {
+        /// Goal: what is said of a range is what is free or pending there, and no more than that, whole
+        /// extents, each once. Method: extents with random lives beside each other, of which free ones are
+        /// joined; every range against all extents.
+        #[test]
+        fn the_state_of_a_range_is_every_extent_that_reaches_into_it(
+            lives in prop::collection::vec((0u64..30, 1u64..20, 1u64..90), 1..40),
+            pins in prop::collection::btree_set(0u64..50, 0..6),
+            ranges in prop::collection::vec((1u64..2_000, 1u64..300), 20),
+        ) {
+            let mut space = Space::default();
+            let pins: Vec<TxnId> = pins.into_iter().map(TxnId).collect();
+            let extents = extents(&lives);
+            extents.iter().for_each(|extent| space.add(*extent, &pins));
+            let all = space.extents();
+            let pages: u64 = extents.iter().map(|e| e.len).sum();
+            prop_assert_eq!(all.iter().map(|e| e.len).sum::<u64>(), pages);
+            for (start, len) in ranges {
+                let mut found = Vec::new();
+                space.state_of(&Extent::free(start, len), &mut found);
+                found.sort_unstable();
+                let inside = all.iter().filter(|e| e.start < start + len && e.end() > start);
+                prop_assert!(found.iter().eq(inside));
+                prop_assert_eq!(space.contains(start), all.iter().any(|e| e.start <= start && start < e.end()));
+            }
+            for extent in extents {
+                let holder = holder(&extent, &pins);
+                let pending = all.contains(&Extent { birth: holder.unwrap_or_default(), ..extent });
+                prop_assert_eq!(pending, holder.is_some());
+            }
+        }
+
         /// Goal: pages are free exactly when no pinned root needs them. Method: extents with random lives,
         /// pins that only go or are younger, against the definition.
         #[test]
@@ -245,6 +325,19 @@ mod tests {
         space.add(extent(30, 3, 91), &pins);
         assert_eq!((space.free_pages(), space.pending_pages()), (5, 10));
         assert_eq!((space.held_by(TxnId(2)), space.held_by(TxnId(90))), (5, 5));
+    }
+
+    #[test]
+    fn long_pending_extents_are_kept_in_pieces_that_a_record_can_say() {
+        let mut space = Space::default();
+        let extent = Extent { start: 100, len: 200_000, birth: TxnId(1), death: TxnId(9) };
+        space.add(extent, &[TxnId(1)]);
+        assert_eq!((space.pending_pages(), space.held_by(TxnId(1)), space.len()), (200_000, 200_000, 4));
+        let mut found = Vec::new();
+        space.state_of(&Extent::free(150_000, 1), &mut found);
+        assert_eq!(found, [extent.pieces().nth(2).unwrap()]);
+        space.release(&[TxnId(9)]);
+        assert_eq!((space.pending_pages(), space.free_pages(), space.len()), (0, 200_000, 1));
     }
 
     #[test]

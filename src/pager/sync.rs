@@ -1,11 +1,10 @@
 //! What makes commits durable: one meta page and one sync for all that are waiting.
 //!
-//! A commit whose level asks for it waits for the leader's lock. Whoever gets it makes the newest head
-//! durable, and with it every commit before; the others find that done. Meanwhile the next transaction runs:
+//! A commit whose level asks for it joins the group. Who leads that takes the leader's lock and makes the
+//! newest head durable, and with it every commit before; the others find that done. Meanwhile the next transaction runs:
 //! it builds on the head, which is pinned.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
 
 use parking_lot::MutexGuard;
 
@@ -20,8 +19,6 @@ use crate::storage::{Held, Others};
 
 /// A meta page raises the ceiling by so many transaction numbers.
 const CEILING_STEP: u64 = 1 << 24;
-/// How long a sync waits for others to join it: about as long as it takes itself.
-const JOIN_MAX: Duration = Duration::from_micros(100);
 
 /// The meta pages, as this process knows them. Guarded by the leader's lock.
 #[derive(Debug)]
@@ -125,10 +122,20 @@ impl Pager {
     pub(crate) fn sync_to(&self, txn: TxnId) -> Result<()> {
         self.check_process()?;
         let shared = &self.base.shared;
-        if shared.durable() >= txn {
+        let is_done = || shared.durable() >= txn;
+        if is_done() {
             return Ok(());
         }
         // 1. One leader at a time. Whoever waited here may find its work done.
+        let Some(lead) = self.group.join(txn, is_done) else { return Ok(()) };
+        self.sync_as_leader(txn)?;
+        lead.end(shared.durable());
+        Ok(())
+    }
+
+    fn sync_as_leader(&self, txn: TxnId) -> Result<()> {
+        let shared = &self.base.shared;
+        // Another process may lead just now.
         let mut turn = self.wait_for_turn()?;
         let durable = shared.durable();
         if durable >= txn {
@@ -142,7 +149,6 @@ impl Pager {
         })?;
         self.take_over(&mut turn)?;
         let durable = shared.durable();
-        self.let_others_join();
         // 2. Capture the head; from here on its root is pinned.
         let head = self.capture(&turn).map_err(|error| self.unknown(txn, error))?;
         // 3. What the meta page relies on; or, if that is too much to verify at opening, a sync of it first.
@@ -205,19 +211,6 @@ impl Pager {
     pub(super) fn wait_for_turn(&self) -> Result<Turn<'_>> {
         let leader = self.leader.lock();
         Ok(Turn { _among_processes: self.base.shared.meeting().leader()?, leader, cut_short: false })
-    }
-
-    /// Waits a moment for those of this process who write just now: their commits need no sync of their own
-    /// then. Nobody waits where nobody writes. With durable single insertions of two or four threads 1.2
-    /// times as many are done, of one or eight about as many as without.
-    fn let_others_join(&self) {
-        let until = Instant::now() + JOIN_MAX;
-        // Between two transactions in a row the lock may be free for a moment.
-        let mut looks = 0;
-        while looks < 2 && Instant::now() < until {
-            looks = if self.writer.is_locked() { 0 } else { looks + 1 };
-            std::thread::yield_now();
-        }
     }
 
     /// Waits for the leader's lock, for a meta page of the durable root.

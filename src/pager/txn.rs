@@ -1,22 +1,25 @@
 //! What the tables of one write transaction share: the writer lock, and the pages it was given.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::Pager;
 use super::extents::Extents;
-use super::head::Head;
+use super::gather::{GATHER_MIN, Gathering};
+use super::head::{Head, Written};
 use super::ids::Ids;
 use super::snapshot::{Snapshot, View};
 use super::space::{Placement, Runs};
-use super::write_set::Sealed;
+use super::write_set::{Sealed, WriteSet};
 use super::writer::WriterGuard;
 use crate::error::{Error, Result};
 use crate::page::{Extent, RECORD_PAGES_MAX, TxnId, index, record_sum, run_pages};
 
 /// Pages that are always kept for transactions that free as much as they take; of a large file a 64th.
 const RESERVE_MIN: u64 = 64;
+
+/// More children than a branch usually has: 4 KiB and short separators.
+const CHILDREN_MAX: u64 = 128;
 
 /// A commit of so many pages is small: it takes two or three places at most.
 const SMALL: u64 = 16;
@@ -55,7 +58,7 @@ pub(crate) struct Txn {
     /// takes no more, it may use the reserve.
     pub(super) frees: u64,
     /// The checksums of what was written, for the commit record; none when there is too much.
-    pub(super) sums: Option<BTreeMap<u64, u32>>,
+    pub(super) sums: Option<Vec<Written>>,
     pub(super) written_pages: u64,
     pub(super) written_runs: u64,
     heap_bytes: Arc<AtomicUsize>,
@@ -78,7 +81,7 @@ impl Txn {
             rewrote: false,
             end: head.root.page_count,
             frees: 0,
-            sums: Some(BTreeMap::new()),
+            sums: Some(Vec::new()),
             written_pages: 0,
             written_runs: 0,
             heap_bytes: Arc::default(),
@@ -141,10 +144,7 @@ impl Txn {
             self.own_written = true;
             // What is free again may be overwritten while this commit is the newest durable one.
             if let Some(sums) = &mut self.sums {
-                let pages: Vec<u64> = sums.range(extent.start..extent.end()).map(|(page, _)| *page).collect();
-                for page in pages {
-                    sums.remove(&page);
-                }
+                sums.retain(|written| !(extent.start..extent.end()).contains(&written.page));
             }
             self.own_free.add(extent.start, extent.len);
         }
@@ -156,7 +156,8 @@ impl Txn {
     /// A commit of 1,000 random overwrites among a million entries writes 1,500 pages. After two million of
     /// them they lie in 620 runs (2.4 pages a run) with the default ratio of free pages, and in 1,390 with
     /// 0.1.
-    pub(super) fn allocate(&mut self, want: u64) -> Result<Ids> {
+    /// `branches` of them are for branches and for the free-space log.
+    pub(super) fn allocate(&mut self, want: u64, branches: u64) -> Result<Ids> {
         self.start()?;
         let mut runs = Runs::new();
         let mut rest = want;
@@ -195,10 +196,40 @@ impl Txn {
             // The longest run is last: the root, the catalog and the log, which the next commit frees, lie
             // there side by side, and leave a hole that the one after that can use for its own.
             runs.sort_unstable_by_key(|(start, len)| (*len, *start));
-        } else {
-            runs.sort_unstable();
+            return Ok(Ids::new(runs));
         }
-        Ok(Ids::new(runs))
+        runs.sort_unstable();
+        let mut ids = Ids::new(runs);
+        ids.keep_for_branches(branches);
+        Ok(ids)
+    }
+
+    /// What the commit of `sets` could take along, if it pays to.
+    pub(crate) fn gathering<'s>(
+        &mut self,
+        sets: impl Iterator<Item = &'s WriteSet> + Clone,
+    ) -> Result<Option<Gathering>> {
+        let pages: u64 = sets.clone().map(WriteSet::unsealed_pages).sum();
+        if pages < GATHER_MIN || self.placement == Placement::Lowest {
+            return Ok(None);
+        }
+        self.start()?;
+        let branches: u64 = sets.clone().map(WriteSet::unsealed_branches).sum();
+        // Windows can be emptied only if most of the pages lie below branches that are written anyway.
+        if self.room() >= 2 * pages || branches * CHILDREN_MAX < self.live() / 2 {
+            return Ok(None);
+        }
+        let freed = sets.flat_map(WriteSet::freed);
+        Ok(Some(Gathering::new(&self.writer.space, freed, pages, self.end)))
+    }
+
+    /// Chooses what the commit takes along; whether it is anything.
+    pub(crate) fn choose(&self, gathering: &mut Gathering) -> bool {
+        // Relaxed: one thread has the transaction.
+        let heap = self.heap_bytes.load(Ordering::Relaxed);
+        let memory = (self.memory_limit().saturating_sub(heap) / self.page_size()) as u64;
+        let free = (self.free_pages() + self.room()).saturating_sub(gathering.pages()) / 2;
+        gathering.choose(self.room(), gathering.pages().min(memory).min(free)) > 0
     }
 
     fn take_own(&mut self, start: u64, len: u64) {
@@ -252,14 +283,24 @@ impl Txn {
         Ok(true)
     }
 
+    /// Pages that are in use.
+    fn live(&self) -> u64 {
+        let space = &self.writer.space;
+        self.end.saturating_sub(space.free_pages() + space.pending_pages() + self.own_free.pages())
+    }
+
     /// Whether the file may grow by so many pages rather than be filled in its gaps.
     fn may_grow(&self, want: u64) -> bool {
-        let space = &self.writer.space;
-        let live =
-            self.end.saturating_sub(space.free_pages() + space.pending_pages() + self.own_free.pages());
         let end = self.end + want;
         end <= self.writer.file_pages
-            || self.writer.grown(end, self.page_size()) <= self.pager.config.most_pages(live)
+            || self.writer.grown(end, self.page_size()) <= self.pager.config.most_pages(self.live())
+    }
+
+    /// About how many pages the file may grow by.
+    fn room(&self) -> u64 {
+        let most = self.pager.config.most_pages(self.live());
+        let step = self.writer.growth_step(self.page_size());
+        self.writer.file_pages.max(most.saturating_sub(step)).saturating_sub(self.end)
     }
 
     /// Adds pages at the end of the file, with blocks behind them, or to be written `at_once`.
@@ -354,8 +395,7 @@ impl Txn {
     }
 
     fn keep_sums(&mut self, start: u64, pages: u64, value: &[u8], padding: &[u8]) {
-        let page_size = self.page_size();
-        let seed = self.pager.base.seed;
+        let (page_size, seed, birth) = (self.page_size(), self.pager.base.seed, self.id);
         if self.written_pages > RECORD_PAGES_MAX || self.pager.config.two_phase {
             self.sums = None;
         }
@@ -366,7 +406,7 @@ impl Txn {
                 Some(bytes) => record_sum(seed, bytes),
                 None => record_sum(seed, &[&value[from..], padding].concat()),
             };
-            sums.insert(start + page, sum);
+            sums.push(Written { page: start + page, birth, sum });
         }
     }
 
@@ -406,11 +446,12 @@ impl Txn {
             }
         }
         self.pager.view.read().trust(&sealed.levels, self.id);
-        let seed = self.pager.base.seed;
+        let (seed, birth) = (self.pager.base.seed, self.id);
         if let Some(sums) = &mut self.sums {
+            sums.reserve_exact(index(pages));
             for (id, at) in &sealed.pages {
                 let each = sealed.bytes(at).chunks_exact(index(page_size)).map(|page| record_sum(seed, page));
-                sums.extend(each.zip(*id..).map(|(sum, id)| (id, sum)));
+                sums.extend(each.zip(*id..).map(|(sum, page)| Written { page, birth, sum }));
             }
         }
         Ok(())

@@ -57,7 +57,7 @@ pub(super) struct Sealed {
     /// First page and bytes, whole pages.
     pub(super) pages: Vec<(u64, Bytes)>,
     /// Where the heap pages of each tree are.
-    arenas: Vec<Arena>,
+    pub(super) arenas: Vec<Arena>,
     /// Which of them are pages of a tree, and at which level.
     pub(super) levels: Vec<(PageId, u8)>,
 }
@@ -83,14 +83,16 @@ impl Sealed {
 impl WriteSet {
     /// No changes yet to a tree of the transaction's head root.
     pub(crate) fn new(txn: Arc<Mutex<Txn>>) -> WriteSet {
-        let (id, snapshot, heap_bytes, memory_limit) = {
-            let txn = txn.lock();
-            (txn.id(), txn.snapshot(), txn.heap_bytes(), txn.memory_limit())
+        let (id, snapshot, heap_bytes, memory_limit, pages) = {
+            let mut txn = txn.lock();
+            let snapshot = txn.snapshot();
+            let pages = txn.writer.arena(snapshot.page_size());
+            (txn.id(), snapshot, txn.heap_bytes(), txn.memory_limit(), pages)
         };
         WriteSet {
             txn,
             id,
-            pages: Arena::new(snapshot.page_size()),
+            pages,
             snapshot,
             runs: Vec::new(),
             run_pages: 0,
@@ -108,13 +110,23 @@ impl WriteSet {
         self.pages.len() as u64 + self.run_pages
     }
 
+    /// How many of them are branches. O(pages).
+    pub(super) fn unsealed_branches(&self) -> u64 {
+        self.pages.iter().filter(|page| !Page::new(page).is_leaf()).count() as u64
+    }
+
+    /// What the transaction has freed of the head root so far.
+    pub(super) fn freed(&self) -> &[Extent] {
+        &self.freed
+    }
+
     /// Whether pages of the tree have got their place already: then the tree must be committed, changed or
     /// not, or they were neither in use nor free.
     pub(crate) fn has_written(&self) -> bool {
         self.written
     }
 
-    /// What the transaction has freed of the head root so far.
+    /// Takes that out.
     pub(super) fn take_freed(&mut self) -> Vec<Extent> {
         std::mem::take(&mut self.freed)
     }
@@ -162,7 +174,7 @@ impl WriteSet {
         } else if child.has_overflow() {
             self.seal_runs(at, txn, ids, sealed)?;
         }
-        let id = ids.next_page(txn)?;
+        let id = if level == 0 { ids.next_page(txn) } else { ids.next_branch(txn) }?;
         let (seed, birth) = (self.snapshot.view.base.seed, self.id);
         let (bytes, scratch) = self.bytes_mut(at);
         page::finalize(bytes, id, birth, seed, scratch);
@@ -211,7 +223,7 @@ impl WriteSet {
         let mut txn = txn.lock();
         txn.give_back_written(self.freed.extract_if(.., |extent| extent.birth == self.id));
         let Some(root_index) = root.child.dirty() else { return Ok(()) };
-        let mut ids = txn.allocate(self.unsealed_pages() - 1)?;
+        let mut ids = txn.allocate(self.unsealed_pages() - 1, self.unsealed_branches())?;
         let mut sealed = Sealed::default();
         for i in 0..Page::new(self.bytes(root_index)).len() {
             if root.level == 0 {

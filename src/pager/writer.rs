@@ -8,6 +8,7 @@ use parking_lot::lock_api::ArcMutexGuard;
 use parking_lot::{Mutex, RawMutex};
 
 use super::Pager;
+use super::arena::Arena;
 use super::free_log::{FreeLog, replay};
 use super::head::Head;
 use super::space::Space;
@@ -57,7 +58,13 @@ pub(crate) struct Writer {
     loaded: bool,
     pub(super) space: Space,
     pub(super) log: FreeLog,
+    /// Memory for the pages of the next transactions: to be given it by the system each time, and to give it
+    /// back, takes longer than a small one does.
+    arenas: Vec<Arena>,
 }
+
+/// Arenas that are kept: one for the catalog, the others for tables.
+const ARENAS_MAX: usize = 4;
 
 impl Writer {
     pub(super) fn new(file_pages: u64) -> Writer {
@@ -68,7 +75,19 @@ impl Writer {
             loaded: false,
             space: Space::default(),
             log: FreeLog::default(),
+            arenas: Vec::new(),
         }
+    }
+
+    /// Memory for the pages of one tree.
+    pub(super) fn arena(&mut self, page_size: usize) -> Arena {
+        self.arenas.pop().unwrap_or_else(|| Arena::new(page_size))
+    }
+
+    /// Keeps the memory of a transaction that has ended.
+    pub(super) fn keep(&mut self, arenas: impl IntoIterator<Item = Arena>) {
+        let room = ARENAS_MAX - self.arenas.len();
+        self.arenas.extend(arenas.into_iter().filter_map(Arena::emptied).take(room));
     }
 
     /// Pages that the file grows by at once.

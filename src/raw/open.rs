@@ -18,7 +18,7 @@ use crate::pager::{Commit, Committed, Txn, WriteSet};
 /// One table of a write transaction.
 #[derive(Debug)]
 pub(crate) struct TableState {
-    pub(crate) name: String,
+    pub(crate) name: Arc<str>,
     pub(crate) record: TableRecord<String>,
     pub(crate) root: TreeRoot,
     pub(crate) set: WriteSet,
@@ -33,7 +33,7 @@ pub(crate) struct TableState {
 enum Place {
     Here(Box<TableState>),
     Open {
-        name: String,
+        name: Arc<str>,
         at: &'static Location<'static>,
     },
     /// The table was dropped. The place stays: open handles know theirs by its number.
@@ -43,8 +43,8 @@ enum Place {
 impl Place {
     fn is_of(&self, table: &str) -> bool {
         match self {
-            Place::Here(state) => state.name == table,
-            Place::Open { name, .. } => name == table,
+            Place::Here(state) => &*state.name == table,
+            Place::Open { name, .. } => &**name == table,
             Place::Dropped => false,
         }
     }
@@ -106,11 +106,12 @@ impl OpenTables {
         self.poison.borrow_mut().get_or_insert_with(|| error.to_string());
     }
 
-    /// Takes a table out, to be open. `types` are those of a table that does not exist yet and is to be made.
+    /// Takes a table out, to be open. `types` are those of a table that does not exist yet and is to be made;
+    /// they are asked for only then.
     pub(crate) fn take(
         &self,
         name: &str,
-        types: Option<(&str, &str)>,
+        types: impl FnOnce() -> Option<(String, String)>,
         at: &'static Location<'static>,
     ) -> Result<(usize, Box<TableState>)> {
         self.txn.lock().pager().check_process()?;
@@ -129,28 +130,30 @@ impl OpenTables {
         if let Place::Open { at, .. } = place {
             return Err(Error::TableInUse { table: name.to_owned(), at });
         }
-        match std::mem::replace(place, Place::Open { name: name.to_owned(), at }) {
-            Place::Here(state) => Ok((index, state)),
-            Place::Open { .. } | Place::Dropped => unreachable!("looked at above"),
-        }
+        let Place::Here(state) = std::mem::replace(place, Place::Dropped) else {
+            unreachable!("looked at above")
+        };
+        *place = Place::Open { name: Arc::clone(&state.name), at };
+        Ok((index, state))
     }
 
-    fn find(&self, name: &str, types: Option<(&str, &str)>) -> Result<Box<TableState>> {
+    fn find(&self, name: &str, types: impl FnOnce() -> Option<(String, String)>) -> Result<Box<TableState>> {
         let catalog = self.catalog.borrow();
         let found = catalog::find(&catalog.set, &catalog.root, name)?;
         let changed = found.is_none();
-        let record = match (found, types) {
-            (Some(record), _) => record.text(catalog.root.child.page())?.to_owned(),
-            (None, None) => return Err(Error::NoSuchTable { table: name.to_owned() }),
-            (None, Some((key_type, value_type))) => {
-                let (key_type, value_type) = (key_type.to_owned(), value_type.to_owned());
+        let record = match found {
+            Some(record) => record.text(catalog.root.child.page())?.to_owned(),
+            None => {
+                let Some((key_type, value_type)) = types() else {
+                    return Err(Error::NoSuchTable { table: name.to_owned() });
+                };
                 let record = TableRecord { root: TreeRoot::default(), key_type, value_type };
                 catalog::check_name(name, &record, self.page_size)?;
                 record
             }
         };
         let set = WriteSet::new(Arc::clone(&self.txn));
-        let (name, root, finger) = (name.to_owned(), record.root, Finger::default());
+        let (name, root, finger) = (name.into(), record.root, Finger::default());
         Ok(Box::new(TableState { name, root, record, set, finger, changed }))
     }
 
@@ -161,7 +164,7 @@ impl OpenTables {
 
     /// Drops a table with all that is in it; whether there was one.
     pub(crate) fn drop_table(&self, name: &str, at: &'static Location<'static>) -> Result<bool> {
-        let (index, mut state) = match self.take(name, None, at) {
+        let (index, mut state) = match self.take(name, || None, at) {
             Ok(taken) => taken,
             Err(Error::NoSuchTable { .. }) => return Ok(false),
             Err(error) => return Err(error),
@@ -196,9 +199,9 @@ impl OpenTables {
         for place in self.places.borrow().iter() {
             let Place::Here(state) = place else { continue };
             let record = TableRecord { root: state.root, ..state.record.clone() };
-            match tables.binary_search_by(|(name, _)| name.as_str().cmp(&state.name)) {
+            match tables.binary_search_by(|(name, _)| name.as_str().cmp(&*state.name)) {
                 Ok(i) => tables[i].1 = record,
-                Err(i) => tables.insert(i, (state.name.clone(), record)),
+                Err(i) => tables.insert(i, (state.name.as_ref().to_owned(), record)),
             }
         }
         Ok(tables)
@@ -226,6 +229,9 @@ impl OpenTables {
             table.record.root = table.root;
             catalog::store(&mut catalog.set, &mut catalog.root, &table.name, &table.record)?;
         }
+        if !buffered {
+            gather(&mut txn.lock(), &mut tables, &mut catalog)?;
+        }
         let mut commit = {
             let mut sets: Vec<&mut WriteSet> = tables.iter_mut().map(|table| &mut table.set).collect();
             sets.extend(catalog.dropped.iter_mut());
@@ -239,4 +245,21 @@ impl OpenTables {
         commit.seal(&mut catalog.set, &mut catalog.root)?;
         commit.finish(catalog.root, buffered, two_phase).map(Some)
     }
+}
+
+/// Takes pages along that make room for the commits that follow, if it pays to.
+fn gather(txn: &mut Txn, tables: &mut [Box<TableState>], catalog: &mut CatalogState) -> Result<()> {
+    let mut trees: Vec<(&mut WriteSet, &TreeRoot)> =
+        tables.iter_mut().map(|table| (&mut table.set, &table.root)).collect();
+    trees.push((&mut catalog.set, &catalog.root));
+    let Some(mut gathering) = txn.gathering(trees.iter().map(|(set, _)| &**set))? else { return Ok(()) };
+    for (set, root) in &trees {
+        btree::offer_clean(*set, root, &mut gathering);
+    }
+    if txn.choose(&mut gathering) {
+        for (set, root) in &mut trees {
+            btree::take_chosen(*set, root, &gathering);
+        }
+    }
+    Ok(())
 }

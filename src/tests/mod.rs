@@ -7,6 +7,7 @@ mod crash;
 mod faults;
 mod first_touch;
 mod fork;
+mod gather;
 mod groups;
 mod growth;
 mod heads;
