@@ -126,38 +126,6 @@ fn a_head_that_becomes_durable_under_a_transaction_is_kept() {
     sound(&again).unwrap();
 }
 
-/// Goal: who syncs waits for a commit of its own process that is being written, so that one sync does for
-/// both.
-/// Method: two threads commit, the second as soon as the first lets it. How often one sync is enough depends
-/// on when the system runs whom: without the wait it is as good as never, with it most of the time.
-#[test]
-fn a_sync_waits_for_who_writes_just_now() {
-    const ROUNDS: u64 = 400;
-    let (disk, db) = begun(&Setup::PLAIN);
-    let turn = std::sync::Barrier::new(2);
-    let mut shared = 0;
-    std::thread::scope(|scope| {
-        scope.spawn(|| {
-            for _ in 0..ROUNDS {
-                turn.wait();
-                let tx = std::iter::repeat_with(|| db.try_begin_write()).find_map(Result::ok).unwrap();
-                put_with(tx, 2, 0, Durability::Immediate);
-                turn.wait();
-            }
-        });
-        for _ in 0..ROUNDS {
-            let before = disk.counters().syncs;
-            let tx = db.begin_write().unwrap();
-            turn.wait();
-            put_with(tx, 1, 0, Durability::Immediate);
-            turn.wait();
-            shared += u64::from(disk.counters().syncs == before + 1);
-        }
-    });
-    println!("one sync for two commits in {shared} of {ROUNDS} rounds");
-    assert!(shared >= ROUNDS / 10, "{shared} of {ROUNDS}");
-}
-
 /// Goal: nobody keeps a sync waiting by writing for long.
 #[test]
 fn a_sync_does_not_wait_for_a_long_transaction() {
