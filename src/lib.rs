@@ -86,6 +86,7 @@ mod prefetch;
 mod range;
 mod raw;
 mod reader;
+mod short;
 mod storage;
 mod table;
 #[cfg(test)]

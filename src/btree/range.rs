@@ -6,6 +6,7 @@ use super::cursor::{Bounds, Cursor, Entry, is_inverted, lower_slot, upper_slot};
 use crate::error::Result;
 use crate::page::TreeRoot;
 use crate::pager::Pages;
+use crate::short::Short;
 
 /// The entries of a range. Fused: after the end or an error there is nothing.
 pub(crate) struct Range<'p> {
@@ -177,34 +178,8 @@ impl std::fmt::Debug for Range<'_> {
     }
 }
 
-/// A copy of a key, without the heap where it is short.
-enum KeyCopy {
-    Short { bytes: [u8; KeyCopy::SHORT], len: u8 },
-    Long(Box<[u8]>),
-}
-
-impl KeyCopy {
-    const SHORT: usize = 46;
-
-    #[inline]
-    fn new(key: &[u8]) -> KeyCopy {
-        let mut bytes = [0; KeyCopy::SHORT];
-        match (bytes.get_mut(..key.len()), u8::try_from(key.len())) {
-            (Some(to), Ok(len)) => {
-                to.copy_from_slice(key);
-                KeyCopy::Short { bytes, len }
-            }
-            _ => KeyCopy::Long(key.into()),
-        }
-    }
-
-    fn as_slice(&self) -> &[u8] {
-        match self {
-            KeyCopy::Short { bytes, len } => &bytes[..usize::from(*len)],
-            KeyCopy::Long(bytes) => bytes,
-        }
-    }
-}
+/// A bound's key. With the bound it takes 48 bytes.
+type KeyCopy = Short<46>;
 
 fn as_slice(bound: &Bound<KeyCopy>) -> Bound<&[u8]> {
     bound.as_ref().map(KeyCopy::as_slice)

@@ -8,6 +8,7 @@ use crate::btree::{self, Differences, Origin};
 use crate::error::Result;
 use crate::page::{TableRecord, TreeRoot};
 use crate::pager::Snapshot;
+use crate::short::Short;
 
 /// A table in a read transaction, as bytes. What it returns borrows from the transaction, not from this
 /// handle.
@@ -24,35 +25,9 @@ pub struct RawTable<'tx> {
     value_type: &'tx [u8],
 }
 
-/// A table's name, without the heap where it is short.
+/// A table's name.
 #[derive(Clone)]
-enum Name {
-    Short { bytes: [u8; Name::SHORT], len: u8 },
-    Long(Box<str>),
-}
-
-impl Name {
-    const SHORT: usize = 22;
-
-    #[inline]
-    fn new(name: &str) -> Name {
-        let mut bytes = [0; Name::SHORT];
-        match (bytes.get_mut(..name.len()), u8::try_from(name.len())) {
-            (Some(to), Ok(len)) => {
-                to.copy_from_slice(name.as_bytes());
-                Name::Short { bytes, len }
-            }
-            _ => Name::Long(name.into()),
-        }
-    }
-
-    fn as_str(&self) -> &str {
-        match self {
-            Name::Short { bytes, len } => text(&bytes[..usize::from(*len)]),
-            Name::Long(name) => name,
-        }
-    }
-}
+struct Name(Short<22>);
 
 fn text(bytes: &[u8]) -> &str {
     std::str::from_utf8(bytes).expect("seen to be text when the table was opened")
@@ -60,7 +35,7 @@ fn text(bytes: &[u8]) -> &str {
 
 impl fmt::Debug for Name {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.as_str().fmt(f)
+        text(self.0.as_slice()).fmt(f)
     }
 }
 
@@ -69,12 +44,12 @@ impl<'tx> RawTable<'tx> {
     #[inline]
     pub(crate) fn new(pages: &'tx Snapshot, name: &str, record: TableRecord<&'tx [u8]>) -> RawTable<'tx> {
         let TableRecord { root, key_type, value_type } = record;
-        RawTable { pages, root, name: Name::new(name), key_type, value_type }
+        RawTable { pages, root, name: Name(Short::new(name.as_bytes())), key_type, value_type }
     }
 
     /// The table's name.
     pub fn name(&self) -> &str {
-        self.name.as_str()
+        text(self.name.0.as_slice())
     }
 
     /// The name of the type of its keys.

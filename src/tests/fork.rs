@@ -5,7 +5,7 @@
 #![expect(unsafe_code, reason = "fork, and opening files that nobody else has")]
 
 use std::fs;
-use std::io::{Read, Write, pipe};
+use std::io::{PipeWriter, Read, Write, pipe};
 use std::path::Path;
 
 use crate::{Database, Durability, Error, Table};
@@ -55,6 +55,30 @@ fn end_of(pid: libc::pid_t) -> i32 {
     // SAFETY: the pointer is to a live integer of this frame.
     assert_eq!(unsafe { libc::waitpid(pid, &raw mut status, 0) }, pid);
     status
+}
+
+/// A process that does `begin`, and a child of it that says what `look` sees of that and lives on until the
+/// last of the three is dropped.
+fn with_child<T>(begin: impl FnOnce() -> T, look: impl FnOnce(&T) -> bool) -> (Killed, bool, PipeWriter) {
+    let (mut said, mut say) = pipe().unwrap();
+    let (mut live_on, end) = pipe().unwrap();
+    let mut end = Some(end);
+    let parent = Killed(fork(|| {
+        drop(end.take());
+        let begun = begin();
+        fork(|| {
+            drop(say.write_all(&[look(&begun).into()]));
+            drop(live_on.read(&mut [0]));
+            true
+        });
+        loop {
+            // SAFETY: waits for a signal.
+            unsafe { libc::pause() };
+        }
+    }));
+    let mut seen = [0];
+    said.read_exact(&mut seen).unwrap();
+    (parent, seen == [1], end.unwrap())
 }
 
 #[test]
@@ -116,32 +140,19 @@ fn a_child_that_drops_everything_leaves_the_file_alone() {
 fn a_child_does_not_keep_the_lock_of_a_parent_that_was_killed() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("db");
-    let (mut ready, mut say_ready) = pipe().unwrap();
-    let (mut live_on, end) = pipe().unwrap();
-    let mut end = Some(end);
-    let parent = Killed(fork(|| {
-        drop(end.take());
+    let begin = || {
         let db = open(&path).unwrap();
         put(&db, Durability::Immediate);
-        fork(|| {
-            // Lives until the test lets go of the other end.
-            drop(say_ready.write_all(b"r"));
-            drop(live_on.read(&mut [0]));
-            true
-        });
-        loop {
-            // SAFETY: waits for a signal.
-            unsafe { libc::pause() };
-        }
-    }));
-    ready.read_exact(&mut [0]).unwrap();
+        db
+    };
+    let (parent, _, end) = with_child(begin, |_| true);
     assert_eq!(open(&path).unwrap().stats().unwrap().recovery, crate::Recovery::Joined);
     drop(parent);
     let db = open(&path).unwrap();
     let found = db.stats().unwrap().recovery;
     assert!(matches!(found, crate::Recovery::Recovered { .. }), "nobody has it open any more: {found:?}");
     assert_eq!(db.begin_read().unwrap().open(WORDS).unwrap().get("folio").unwrap(), Some(1));
-    drop(end.take());
+    drop(end);
 }
 
 #[test]
@@ -166,35 +177,20 @@ fn a_child_may_open_the_database_for_itself() {
 fn a_child_does_not_keep_what_a_parent_that_was_killed_has_pinned() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("db");
-    let (mut ready, mut say_ready) = pipe().unwrap();
-    let (mut live_on, end) = pipe().unwrap();
-    let mut end = Some(end);
-    let parent = Killed(fork(|| {
-        drop(end.take());
+    let begin = || {
         let db = open(&path).unwrap();
         put(&db, Durability::Immediate);
-        let _pinned = db.begin_read().unwrap();
-        fork(|| {
-            // Nothing of the lock file is there for it.
-            let unknown = db.durable() == 0;
-            // Lives until the test lets go of the other end.
-            drop(say_ready.write_all(if unknown { b"r" } else { b"-" }));
-            drop(live_on.read(&mut [0]));
-            true
-        });
-        loop {
-            // SAFETY: waits for a signal.
-            unsafe { libc::pause() };
-        }
-    }));
-    let mut said = [0];
-    ready.read_exact(&mut said).unwrap();
+        let pinned = db.begin_read().unwrap();
+        (db, pinned)
+    };
+    // Nothing of the lock file is there for the child.
+    let (parent, unknown, end) = with_child(begin, |(db, _)| db.durable() == 0);
     let db = open(&path).unwrap();
     assert_eq!(db.readers().unwrap().len(), 1);
     drop(parent);
     assert_eq!(db.readers().unwrap(), [], "the child keeps its parent's locks");
-    assert_eq!(said, *b"r");
-    drop(end.take());
+    assert!(unknown);
+    drop(end);
 }
 
 #[test]

@@ -5,9 +5,11 @@
 mod background;
 mod crash;
 mod faults;
+mod first_touch;
 mod fork;
 mod gather;
 mod groups;
+mod growth;
 mod heads;
 mod instances;
 mod joined;

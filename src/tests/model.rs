@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use super::ops::{Key, Op, READERS, Setup, Value};
 use super::seen::Seen;
-use super::version::{Entries, Version, changed, names, same, sound};
+use super::version::{Entries, Version, changed, names, same, same_many, sound};
 use crate::storage::sim::SimDisk;
 use crate::{Database, Durability, Error, ReadTransaction, Result, WriteTransaction};
 
@@ -139,6 +139,7 @@ impl Driver {
             }
             Op::BeginRead => self.begin_read(),
             Op::CheckRead { reader } => self.reader(reader).map_or(Ok(()), |(tx, version)| same(tx, version)),
+            Op::GetMany { reader, table, ref keys } => self.get_many(reader, table, keys),
             Op::EndRead { reader } => {
                 if !self.readers.is_empty() {
                     let (tx, version) = self.readers.swap_remove(usize::from(reader) % self.readers.len());
@@ -166,6 +167,11 @@ impl Driver {
 
     fn reader(&self, number: u8) -> Option<&(ReadTransaction, Version)> {
         self.readers.get(usize::from(number).checked_rem(self.readers.len())?)
+    }
+
+    fn get_many(&self, reader: u8, table: u8, keys: &[Key]) -> Result<()> {
+        let keys: Vec<_> = keys.iter().map(|key| self.key(*key)).collect();
+        self.reader(reader).map_or(Ok(()), |(tx, version)| same_many(tx, version, &name(table), &keys))
     }
 
     fn compare(&self, older: u8, newer: u8, from: Key, to: Key) -> Result<()> {

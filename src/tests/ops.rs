@@ -93,6 +93,12 @@ pub(super) enum Op {
     CheckRead {
         reader: u8,
     },
+    /// What a snapshot has for these keys, all of them at once.
+    GetMany {
+        reader: u8,
+        table: u8,
+        keys: Vec<Key>,
+    },
     EndRead {
         reader: u8,
     },
@@ -313,6 +319,8 @@ pub(super) fn op(mix: Mix) -> impl Strategy<Value = Op> {
     let reader = prop_oneof![
         3 => Just(Op::BeginRead),
         3 => any::<u8>().prop_map(|reader| Op::CheckRead { reader }),
+        2 => (any::<u8>(), table(), prop::collection::vec(key(mix), 0..20))
+            .prop_map(|(reader, table, keys)| Op::GetMany { reader, table, keys }),
         2 => any::<u8>().prop_map(|reader| Op::EndRead { reader }),
         3 => (any::<u8>(), any::<u8>(), key(mix), key(mix))
             .prop_map(|(older, newer, from, to)| Op::Compare { older, newer, from, to }),

@@ -125,3 +125,13 @@ fn a_head_that_becomes_durable_under_a_transaction_is_kept() {
     assert_eq!(last(&again), 2, "{:?}", again.stats());
     sound(&again).unwrap();
 }
+
+/// Goal: nobody keeps a sync waiting by writing for long.
+#[test]
+fn a_sync_does_not_wait_for_a_long_transaction() {
+    let (_, db) = begun(&Setup::PLAIN);
+    put(&db, 1, 0, Durability::Buffered, false);
+    let running = db.begin_write().unwrap();
+    std::thread::scope(|scope| scope.spawn(|| db.sync().unwrap()).join().unwrap());
+    assert_eq!(db.durable(), running.txn() - 1);
+}

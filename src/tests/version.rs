@@ -5,7 +5,7 @@ use std::ops::Bound;
 use std::sync::Arc;
 
 use crate::raw::RawChanges;
-use crate::{Database, Error, RawBounds, RawTable, ReadTransaction, Result};
+use crate::{Database, Error, RawBounds, RawTable, ReadTable, ReadTransaction, Result};
 
 pub(super) type Entries = BTreeMap<Vec<u8>, Arc<[u8]>>;
 
@@ -92,6 +92,22 @@ fn same_table(table: &RawTable<'_>, entries: &Entries) -> Result<()> {
     let ends = (entries.first_key_value(), entries.last_key_value());
     assert_eq!(table.first()?.map(|(key, _)| key.into_owned()).as_ref(), ends.0.map(|(key, _)| key));
     assert_eq!(table.last()?.map(|(key, _)| key.into_owned()).as_ref(), ends.1.map(|(key, _)| key));
+    Ok(())
+}
+
+/// A snapshot has for many keys at once what its version has: for each of `keys` and for the first entry from
+/// there on, so that some are there, some are not, and some are wanted twice.
+pub(super) fn same_many(tx: &ReadTransaction, version: &Version, name: &str, keys: &[Vec<u8>]) -> Result<()> {
+    let none = Entries::new();
+    let entries = version.get(name).map_or(&none, |entries| &**entries);
+    let there = |key: &Vec<u8>| entries.range(key.clone()..).next().map(|(key, _)| key.clone());
+    let wanted: Vec<_> = keys.iter().flat_map(|key| [Some(key.clone()), there(key)]).flatten().collect();
+    let mut found = ReadTable::<&[u8], &[u8]>::new(open(tx, name)?).get_many(&wanted);
+    for key in &wanted {
+        let value = found.next().expect("a value a key")?;
+        assert!(value == entries.get(key).map(|value| &value[..]), "{key:?} has another value");
+    }
+    assert!(found.next().is_none(), "more values than keys");
     Ok(())
 }
 

@@ -15,15 +15,16 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("error", &[]),
     ("prefetch", &[]),
     ("reader", &[]),
+    ("short", &[]),
     // The builder's last step returns what it opens: the one arrow that points up.
     ("options", &["error", "reader", "database"]),
     ("page", &["error", "prefetch"]),
     ("storage", &["error"]),
     ("pager", &["error", "options", "page", "storage", "prefetch"]),
-    ("btree", &["error", "page", "pager"]),
+    ("btree", &["error", "page", "pager", "short"]),
     ("catalog", &["error", "page", "pager", "btree"]),
     ("types", &["error"]),
-    ("raw", &["error", "page", "pager", "btree", "catalog"]),
+    ("raw", &["error", "page", "pager", "btree", "catalog", "short"]),
     ("range", &["error", "page", "pager", "btree", "catalog", "types", "raw"]),
     ("table", &["error", "page", "pager", "btree", "catalog", "types", "raw", "range"]),
     (

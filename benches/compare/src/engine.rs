@@ -108,3 +108,20 @@ pub(crate) trait Writer {
 
     fn remove(&mut self, key: &[u8]) -> Result<()>;
 }
+
+/// Shows each of these entries; how many there are.
+#[inline]
+pub(crate) fn see_each<E, X>(
+    entries: impl Iterator<Item = Result<E, X>>,
+    mut see: impl FnMut(E),
+) -> Result<u64>
+where
+    anyhow::Error: From<X>,
+{
+    let mut seen = 0;
+    for entry in entries {
+        see(entry?);
+        seen += 1;
+    }
+    Ok(seen)
+}

@@ -4,12 +4,13 @@ use std::path::Path;
 
 use anyhow::Result;
 use fjall::{
-    KeyspaceCreateOptions, KvSeparationOptions, PersistMode, Readable, SingleWriterTxDatabase,
+    Guard, KeyspaceCreateOptions, KvSeparationOptions, PersistMode, Readable, SingleWriterTxDatabase,
     SingleWriterTxKeyspace, SingleWriterWriteTx, Snapshot,
 };
 
 use super::{CACHE_BYTES, package_version};
-use crate::engine::{Durability, Engine, Options, Reader, Session, Writer};
+use crate::data::to_usize;
+use crate::engine::{Durability, Engine, Options, Reader, Session, Writer, see_each};
 
 pub(crate) struct Fjall {
     db: SingleWriterTxDatabase,
@@ -86,27 +87,13 @@ impl Reader for FjallReader<'_> {
 
     #[inline]
     fn range(&mut self, from: &[u8], limit: u64, mut see: impl FnMut(&[u8], &[u8])) -> Result<u64> {
-        let mut seen = 0;
-        let mut entries = self.0.range(self.1, from..);
-        while seen < limit
-            && let Some(entry) = entries.next()
-        {
-            let (key, value) = entry.into_inner()?;
-            see(&key, &value);
-            seen += 1;
-        }
-        Ok(seen)
+        let entries = self.0.range(self.1, from..).map(Guard::into_inner);
+        see_each(entries.take(to_usize(limit)), |(key, value)| see(&key, &value))
     }
 
     #[inline]
     fn scan(&mut self, mut see: impl FnMut(&[u8], &[u8])) -> Result<u64> {
-        let mut seen = 0;
-        for entry in self.0.iter(self.1) {
-            let (key, value) = entry.into_inner()?;
-            see(&key, &value);
-            seen += 1;
-        }
-        Ok(seen)
+        see_each(self.0.iter(self.1).map(Guard::into_inner), |(key, value)| see(&key, &value))
     }
 }
 

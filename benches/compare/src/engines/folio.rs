@@ -8,7 +8,8 @@ use anyhow::Result;
 use folio::{Advice, Database, ReadTable, Table, TableMut};
 
 use super::package_version;
-use crate::engine::{Durability, Engine, Options, Reader, Session, Writer};
+use crate::data::to_usize;
+use crate::engine::{Durability, Engine, Options, Reader, Session, Writer, see_each};
 
 const TABLE: Table<&[u8], &[u8]> = Table::new("data");
 
@@ -103,26 +104,13 @@ impl Reader for FolioReader<'_> {
 
     #[inline]
     fn range(&mut self, from: &[u8], limit: u64, mut see: impl FnMut(&[u8], &[u8])) -> Result<u64> {
-        let mut seen = 0;
-        let mut entries = self.0.range(from..)?;
-        while seen < limit
-            && let Some(entry) = entries.next().transpose()?
-        {
-            see(&entry.0, entry.1);
-            seen += 1;
-        }
-        Ok(seen)
+        let entries = self.0.range(from..)?.take(to_usize(limit));
+        see_each(entries, |(key, value)| see(&key, value))
     }
 
     #[inline]
     fn scan(&mut self, mut see: impl FnMut(&[u8], &[u8])) -> Result<u64> {
-        let mut seen = 0;
-        for entry in self.0.iter()? {
-            let (key, value) = entry?;
-            see(&key, value);
-            seen += 1;
-        }
-        Ok(seen)
+        see_each(self.0.iter()?, |(key, value)| see(&key, value))
     }
 }
 

@@ -10,7 +10,8 @@ use heed::types::Bytes;
 use heed::{CommitOrAbort, Database, Env, EnvFlags, EnvOpenOptions, PutFlags, RoTxn, RwTxn, WithTls};
 
 use super::package_version;
-use crate::engine::{Durability, Engine, Options, Reader, Session, Writer};
+use crate::data::to_usize;
+use crate::engine::{Durability, Engine, Options, Reader, Session, Writer, see_each};
 
 type Table = Database<'static, Bytes, Bytes>;
 
@@ -97,26 +98,13 @@ impl Reader for LmdbReader<'_> {
 
     #[inline]
     fn range(&mut self, from: &[u8], limit: u64, mut see: impl FnMut(&[u8], &[u8])) -> Result<u64> {
-        let mut seen = 0;
-        let mut entries = self.1.range(&self.0, &(Bound::Included(from), Bound::Unbounded))?;
-        while seen < limit
-            && let Some(entry) = entries.next().transpose()?
-        {
-            see(entry.0, entry.1);
-            seen += 1;
-        }
-        Ok(seen)
+        let entries = self.1.range(&self.0, &(Bound::Included(from), Bound::Unbounded))?;
+        see_each(entries.take(to_usize(limit)), |(key, value)| see(key, value))
     }
 
     #[inline]
     fn scan(&mut self, mut see: impl FnMut(&[u8], &[u8])) -> Result<u64> {
-        let mut seen = 0;
-        for entry in self.1.iter(&self.0)? {
-            let (key, value) = entry?;
-            see(key, value);
-            seen += 1;
-        }
-        Ok(seen)
+        see_each(self.1.iter(&self.0)?, |(key, value)| see(key, value))
     }
 }
 

@@ -7,7 +7,7 @@ use redb::{Database, ReadOnlyTable, ReadableDatabase, ReadableTable, Table, Tabl
 
 use super::{CACHE_BYTES, package_version};
 use crate::data::to_usize;
-use crate::engine::{Durability, Engine, Options, Reader, Session, Writer};
+use crate::engine::{Durability, Engine, Options, Reader, Session, Writer, see_each};
 
 const TABLE: TableDefinition<&[u8], &[u8]> = TableDefinition::new("data");
 
@@ -83,26 +83,13 @@ impl Reader for RedbReader {
 
     #[inline]
     fn range(&mut self, from: &[u8], limit: u64, mut see: impl FnMut(&[u8], &[u8])) -> Result<u64> {
-        let mut seen = 0;
-        let mut entries = ReadableTable::range::<&[u8]>(&self.0, from..)?;
-        while seen < limit
-            && let Some(entry) = entries.next().transpose()?
-        {
-            see(entry.0.value(), entry.1.value());
-            seen += 1;
-        }
-        Ok(seen)
+        let entries = ReadableTable::range::<&[u8]>(&self.0, from..)?.take(to_usize(limit));
+        see_each(entries, |(key, value)| see(key.value(), value.value()))
     }
 
     #[inline]
     fn scan(&mut self, mut see: impl FnMut(&[u8], &[u8])) -> Result<u64> {
-        let mut seen = 0;
-        for entry in self.0.iter()? {
-            let (key, value) = entry?;
-            see(key.value(), value.value());
-            seen += 1;
-        }
-        Ok(seen)
+        see_each(self.0.iter()?, |(key, value)| see(key.value(), value.value()))
     }
 }
 
