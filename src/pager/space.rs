@@ -9,8 +9,8 @@
 //! was in the scan or is younger than every death.
 //!
 //! What is free is in `free_map.rs`, what is pending in `pending.rs`: a bit for each page, and little else for
-//! short extents, which are almost all. Three bits for each page of the file are 96 MiB for each TiB of pages
-//! of 4 KiB at most; where nothing was free, there are none.
+//! short extents, which are almost all. The three sets of bits take 99 MiB for each TiB of pages of
+//! 4 KiB at most, and little where nothing is free or everything is.
 
 use super::free_map::{FreeMap, LONG};
 use super::pending::Pending;
@@ -199,6 +199,12 @@ impl Space {
             found.push(extent);
             from = extent.end();
         }
+    }
+
+    /// How many chunks of bits take memory.
+    #[cfg(test)]
+    pub(super) fn chunks(&self) -> usize {
+        self.free.chunks() + self.pending.chunks()
     }
 
     /// Every extent, free and pending.
