@@ -19,6 +19,9 @@ use crate::page::index;
 /// A run of so many pages is long.
 pub(super) const LONG: u64 = 16;
 
+/// Runs of so many pages are worth writing to one after another.
+const VERY_LONG: u64 = 64;
+
 /// Chunks that share a mask.
 const GROUP: usize = 64;
 
@@ -35,6 +38,8 @@ pub(super) struct FreeMap {
     long_by_start: BTreeMap<u64, u64>,
     /// (length, start): the last is the longest.
     long_by_len: BTreeSet<(u64, u64)>,
+    /// Pages in runs of at least [`VERY_LONG`].
+    very_long: u64,
     pages: u64,
 }
 
@@ -54,6 +59,17 @@ impl FreeMap {
     /// How many runs there are.
     pub(super) fn len(&self) -> usize {
         self.short.iter().sum::<usize>() + self.long_by_start.len()
+    }
+
+    /// How many pages lie in runs of 64 and more.
+    pub(super) fn long_pages(&self) -> u64 {
+        self.very_long
+    }
+
+    /// The pages from `64 * word` on, the first as the lowest bit.
+    #[inline]
+    pub(super) fn word(&self, word: u64) -> u64 {
+        self.bits.word(word)
     }
 
     pub(super) fn contains(&self, page: u64) -> bool {
@@ -159,6 +175,7 @@ impl FreeMap {
         if len >= LONG {
             self.long_by_start.insert(start, len);
             self.long_by_len.insert((len, start));
+            self.very_long += if len >= VERY_LONG { len } else { 0 };
             return;
         }
         self.short[index(len)] += 1;
@@ -176,6 +193,7 @@ impl FreeMap {
         if len >= LONG {
             self.long_by_start.remove(&start);
             self.long_by_len.remove(&(len, start));
+            self.very_long -= if len >= VERY_LONG { len } else { 0 };
         } else {
             self.short[index(len)] -= 1;
         }
@@ -288,6 +306,8 @@ mod tests {
         prop_assert!(map.iter().eq(runs.iter().copied()));
         prop_assert_eq!((map.pages(), map.len()), (model.len() as u64, runs.len()));
         prop_assert_eq!(map.best_fit(want), shortest(&runs, want));
+        let long = runs.iter().map(|(_, len)| *len).filter(|len| *len >= 64);
+        prop_assert_eq!(map.long_pages(), long.sum::<u64>());
         let longest = runs.iter().map(|(_, len)| *len).max();
         prop_assert_eq!(map.longest_len(), longest.unwrap_or(0));
         prop_assert_eq!(map.longest().map(|(_, len)| len), longest);

@@ -30,6 +30,12 @@ impl Pending {
         self.extents.len()
     }
 
+    /// The pages from `64 * word` on, the first as the lowest bit.
+    #[inline]
+    pub(super) fn word(&self, word: u64) -> u64 {
+        self.pages.word(word)
+    }
+
     pub(super) fn contains(&self, page: u64) -> bool {
         self.pages.contains(page)
     }

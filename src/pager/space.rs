@@ -63,6 +63,16 @@ impl Space {
         self.pending.pages()
     }
 
+    /// How many of the 64 pages from `64 * word` on are free or pending.
+    pub(super) fn free_or_pending_in(&self, word: u64) -> u32 {
+        (self.free.word(word) | self.pending.word(word)).count_ones()
+    }
+
+    /// Free pages that lie in runs of 64 and more.
+    pub(super) fn long_pages(&self) -> u64 {
+        self.free.long_pages()
+    }
+
     /// How many extents there are, free and pending.
     pub(super) fn len(&self) -> usize {
         self.free.len() + self.pending.len()
@@ -279,8 +289,13 @@ mod tests {
                 found.sort_unstable();
                 let inside = all.iter().filter(|e| e.start < start + len && e.end() > start);
                 prop_assert!(found.iter().eq(inside));
+                let word = start / 64 * 64..start / 64 * 64 + 64;
+                let inside = word.filter(|page| all.iter().any(|e| e.start <= *page && *page < e.end()));
+                prop_assert_eq!(space.free_or_pending_in(start / 64) as usize, inside.count());
                 prop_assert_eq!(space.contains(start), all.iter().any(|e| e.start <= start && start < e.end()));
             }
+            let long = all.iter().filter(|e| e.death == TxnId(0) && e.len >= 64);
+            prop_assert_eq!(space.long_pages(), long.map(|e| e.len).sum::<u64>());
             for extent in extents {
                 let holder = holder(&extent, &pins);
                 let pending = all.contains(&Extent { birth: holder.unwrap_or_default(), ..extent });
