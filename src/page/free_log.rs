@@ -81,7 +81,8 @@ impl FreeLogPage {
     /// Writes the page; its checksum is returned.
     pub(crate) fn encode(&self, out: &mut [u8], id: PageId, birth: TxnId, seed: Seed) -> u32 {
         assert!(self.records.len() <= free_log_capacity(out.len()), "the caller has counted them");
-        out.fill(0);
+        out[..RECORDS_AT].fill(0);
+        out[RECORDS_AT + self.records.len() * RECORD_LEN..].fill(0);
         out[4] = KIND_FREE_LOG;
         put_u16(out, 6, to_u16(self.records.len()));
         put_u64(out, 8, id.0);

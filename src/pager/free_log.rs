@@ -131,27 +131,29 @@ impl FreeLog {
     ) -> Vec<(u64, Box<[u8]>)> {
         let capacity = free_log_capacity(page_size);
         self.pages.drain(..plan.retired);
-        let mut all = Vec::new();
+        // What the newest page says, and what is to come, stays in one place: most commits write one page.
+        let mut all = std::mem::take(&mut self.newest);
         if plan.rewrites_newest {
             self.pages.pop_back();
-            all = std::mem::take(&mut self.newest);
+        } else {
+            all.clear();
         }
         all.extend(records);
+        let total = all.len();
         let mut older = self.pages.back().copied().unwrap_or_default();
         let mut written = Vec::with_capacity(ids.len());
-        let mut chunks = all.chunks(capacity);
         for id in ids {
-            let records = chunks.next().unwrap_or(&[]).to_vec();
-            let page = FreeLogPage { older, records };
+            let rest = all.split_off(all.len().min(capacity));
+            let page = FreeLogPage { older, records: all };
             let mut bytes = vec![0; page_size].into_boxed_slice();
             page.encode(&mut bytes, *id, birth, seed);
             written.push((id.0, bytes));
             older = LogLink { page: *id, birth };
             self.pages.push_back(older);
-            self.newest = page.records;
+            (self.newest, all) = (page.records, rest);
         }
-        assert!(chunks.next().is_none(), "the pages of the log were counted with all records");
-        self.earn(ids.len().saturating_sub(1) * capacity - (all.len() - self.newest.len()));
+        assert!(all.is_empty(), "the pages of the log were counted with all records");
+        self.earn(ids.len().saturating_sub(1) * capacity - (total - self.newest.len()));
         written
     }
 

@@ -235,6 +235,11 @@ impl FreeMap {
         None
     }
 
+    #[cfg(test)]
+    pub(super) fn chunks(&self) -> usize {
+        self.bits.chunks()
+    }
+
     /// All runs, start and length, ascending.
     #[cfg(test)]
     pub(super) fn iter(&self) -> impl Iterator<Item = (u64, u64)> {
@@ -355,6 +360,6 @@ mod tests {
             (map.best_fit(2), map.lowest(), map.longest()),
             (Some(far), Some((far, 3)), Some((far, 3)))
         );
-        assert_eq!(map.bits.chunks(), 1);
+        assert_eq!(map.chunks(), 1);
     }
 }

@@ -67,6 +67,11 @@ impl Pending {
     }
 
     #[cfg(test)]
+    pub(super) fn chunks(&self) -> usize {
+        self.pages.chunks() + self.starts.chunks()
+    }
+
+    #[cfg(test)]
     pub(super) fn iter(&self) -> impl Iterator<Item = Extent> {
         self.extents.values().copied()
     }
