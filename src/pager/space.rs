@@ -8,9 +8,9 @@
 //! at again when that one is gone. New pins cannot need it: a root can become pinned after a scan only if it
 //! was in the scan or is younger than every death.
 //!
-//! What is free is in `free_map.rs`, what is pending in `pending.rs`: a bit for each page, and little else for
-//! short extents, which are almost all. Three bits for each page of the file are 96 MiB for each TiB of pages
-//! of 4 KiB at most; where nothing was free, there are none.
+//! What is free is in `free_map.rs`, what is pending in `pending.rs`: a bit for each page, and little else
+//! for short extents, which are almost all. The three sets of bits take 99 MiB for each TiB of pages of 4 KiB
+//! at most, and little where nothing is free or everything is.
 
 use super::free_map::{FreeMap, LONG};
 use super::pending::Pending;
@@ -201,6 +201,12 @@ impl Space {
         }
     }
 
+    /// How many chunks of bits take memory.
+    #[cfg(test)]
+    pub(super) fn chunks(&self) -> usize {
+        self.free.chunks() + self.pending.chunks()
+    }
+
     /// Every extent, free and pending.
     #[cfg(test)]
     pub(super) fn extents(&self) -> std::collections::BTreeSet<Extent> {
@@ -273,7 +279,8 @@ mod tests {
                 found.sort_unstable();
                 let inside = all.iter().filter(|e| e.start < start + len && e.end() > start);
                 prop_assert!(found.iter().eq(inside));
-                prop_assert_eq!(space.contains(start), all.iter().any(|e| e.start <= start && start < e.end()));
+                let is_inside = all.iter().any(|e| e.start <= start && start < e.end());
+                prop_assert_eq!(space.contains(start), is_inside);
             }
             for extent in extents {
                 let holder = holder(&extent, &pins);

@@ -3,6 +3,7 @@
 //! small and large values, beside snapshots that come and go; after each, the pages of the file are accounted
 //! for, and what the log of the head says is compared with what the writer has in memory.
 
+mod far;
 mod openers;
 
 use std::collections::BTreeSet;
