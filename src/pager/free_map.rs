@@ -6,10 +6,10 @@
 //! they are in maps by place and by length, too.
 //!
 //! Short runs are found by their length. How many there are of each is counted, so the best length is known
-//! at once. For each chunk of 4096 pages, and for each 64 chunks, a mask says which lengths *may* begin there:
-//! adding a run sets its bit, and a search that finds nothing clears it. So a search reads a mask for each
-//! 64 chunks (1 GiB of pages of 4 KiB), 64 more, and the words of a chunk; and it is at most once in vain for
-//! each run that was added.
+//! at once. For each chunk of 4096 pages, and for each 64 chunks, a mask says which lengths *may* begin
+//! there: adding a run sets its bit, and a search that finds nothing clears it. So a search reads a mask for
+//! each 64 chunks (1 GiB of pages of 4 KiB), 64 more, and the words of a chunk; and it is at most once in
+//! vain for each run that was added.
 
 use std::collections::{BTreeMap, BTreeSet};
 

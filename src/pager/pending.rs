@@ -119,3 +119,44 @@ impl Hasher for PageHasher {
         self.state
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::page::TxnId;
+
+    proptest! {
+        /// Goal: an extent is found from each of its pages, and nothing of those that were taken out is.
+        /// Method: random steps among few pages, against a list of extents.
+        #[test]
+        fn extents_are_found_from_all_their_pages(
+            steps in prop::collection::vec((1u64..150, 1u64..90, 0u64..9), 1..80),
+        ) {
+            let (mut pending, mut model) = (Pending::default(), Vec::<Extent>::new());
+            for (start, len, birth) in steps {
+                let extent = Extent { start, len, birth: TxnId(birth), death: TxnId(10) };
+                let inside = |e: &Extent| e.start < extent.end() && e.end() > start;
+                match model.iter().position(inside) {
+                    Some(i) => {
+                        let taken = model.swap_remove(i);
+                        prop_assert_eq!(pending.take(taken.start), Some(taken));
+                        prop_assert_eq!(pending.take(taken.start), None);
+                    }
+                    None => {
+                        pending.add(extent);
+                        model.push(extent);
+                    }
+                }
+                let pages = model.iter().map(|e| e.len).sum::<u64>();
+                prop_assert_eq!((pending.pages(), pending.len()), (pages, model.len()));
+                for page in 0..250 {
+                    let expected = model.iter().find(|e| e.start <= page && page < e.end()).copied();
+                    prop_assert_eq!(pending.first_in(page, page + 1), expected);
+                    prop_assert_eq!(pending.contains(page), expected.is_some());
+                }
+            }
+        }
+    }
+}

@@ -288,7 +288,8 @@ mod tests {
                 let word = start / 64 * 64..start / 64 * 64 + 64;
                 let inside = word.filter(|page| all.iter().any(|e| e.start <= *page && *page < e.end()));
                 prop_assert_eq!(space.idle(start / 64).count_ones() as usize, inside.count());
-                prop_assert_eq!(space.contains(start), all.iter().any(|e| e.start <= start && start < e.end()));
+                let is_inside = all.iter().any(|e| e.start <= start && start < e.end());
+                prop_assert_eq!(space.contains(start), is_inside);
             }
             for extent in extents {
                 let holder = holder(&extent, &pins);
