@@ -68,8 +68,8 @@ impl Arena {
         std::mem::replace(self, Arena::new(self.page_size))
     }
 
-    /// For another transaction: no pages, and the memory of the first chunk, whatever is in it. None if it has
-    /// no memory.
+    /// For another transaction: no pages, and the memory of the first chunk, whatever is in it. None without
+    /// memory.
     pub(super) fn emptied(mut self) -> Option<Arena> {
         self.chunks.truncate(1);
         self.live.clear();

@@ -84,7 +84,7 @@ impl Drop for Lead<'_> {
         // After a failure everybody finds it out at once.
         state.expected = durable.map_or(0, |_| state.waiting.len());
         state.remove(*txn);
-        // Now, not when they wake: who leads next must not take them for somebody who waits for the next sync.
+        // Now, not when they wake: who leads next must not take them for some who wait for the next sync.
         state.waiting.retain(|txn| durable.is_none_or(|durable| *txn > durable));
         state.is_led = false;
         group.changed.notify_all();

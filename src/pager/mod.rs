@@ -7,8 +7,8 @@
 //! - `heads`: which commit is the head, what readers get, and the head record. Held for moments.
 //! - `view`: the current mapping. Held for moments.
 //!
-//! Locks are taken in this order: writer, group, leader, heads, view. A commit gives the writer lock back before it
-//! waits for the leader's, so that the next transaction begins while the disk works.
+//! Locks are taken in this order: writer, group, leader, heads, view. A commit gives the writer lock back
+//! before it waits for the leader's, so that the next transaction begins while the disk works.
 
 mod arena;
 mod bits;

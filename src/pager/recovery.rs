@@ -134,8 +134,7 @@ fn open_behind_door(
     let file_pages = base.storage.len()? / page_size as u64;
     // What is behind an adopted head is not known page by page: it is synced before a meta page names it.
     let head = head.map_or_else(|| Head::durable(root), |root| Head { root, written: None });
-    let unknown = meta.read_only_compatible;
-    let is_ahead = head.root != root;
+    let (unknown, is_ahead) = (meta.read_only_compatible, head.root != root);
     let pager = Arc::new(Pager {
         view: RwLock::new(Arc::new(map(&base, &config)?)),
         base,

@@ -1,8 +1,8 @@
 //! What makes commits durable: one meta page and one sync for all that are waiting.
 //!
 //! A commit whose level asks for it joins the group. Who leads that takes the leader's lock and makes the
-//! newest head durable, and with it every commit before; the others find that done. Meanwhile the next transaction runs:
-//! it builds on the head, which is pinned.
+//! newest head durable, and with it every commit before; the others find that done. Meanwhile the next
+//! transaction runs: it builds on the head, which is pinned.
 
 use std::sync::Arc;
 
