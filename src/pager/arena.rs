@@ -68,10 +68,15 @@ impl Arena {
         std::mem::replace(self, Arena::new(self.page_size))
     }
 
-    /// For another transaction: no pages, and the memory of the first chunk, whatever is in it. None without
-    /// memory.
-    pub(super) fn emptied(mut self) -> Option<Arena> {
-        self.chunks.truncate(1);
+    /// How many chunks there are beside the first.
+    pub(super) fn further_chunks(&self) -> usize {
+        self.chunks.len().saturating_sub(1)
+    }
+
+    /// For another transaction: no pages, and the memory of the first chunk and of up to `further` others,
+    /// whatever is in it. None if it has no memory.
+    pub(super) fn emptied(mut self, further: usize) -> Option<Arena> {
+        self.chunks.truncate(1 + further);
         self.live.clear();
         self.free.clear();
         self.made = 0;
@@ -188,13 +193,14 @@ mod tests {
 
     #[test]
     fn an_emptied_arena_is_as_a_new_one_in_the_same_place() {
-        assert!(Arena::new(4096).emptied().is_none());
+        assert!(Arena::new(4096).emptied(1).is_none());
         let mut arena = Arena::new(4096);
         let made = (0..3 * CHUNK).map(|_| arena.make()).count();
         assert_eq!(arena.len(), made);
         arena.release(7);
         let at = arena.get(0).unwrap().as_ptr();
-        let mut arena = arena.emptied().unwrap();
+        let mut arena = arena.emptied(1).unwrap();
+        assert_eq!(arena.further_chunks(), 1);
         assert!(arena.len() == 0 && (0..3 * CHUNK).all(|index| arena.get(index).is_none()));
         assert_eq!((0..2 * CHUNK).map(|_| arena.make()).collect::<Vec<_>>(), Vec::from_iter(0..2 * CHUNK));
         assert_eq!((arena.get(0).unwrap().as_ptr(), arena.len()), (at, 2 * CHUNK));

@@ -152,7 +152,7 @@ impl WriteSet {
         Ok(())
     }
 
-    /// Children first, so that they lie before their parent and in the order of keys.
+    /// Children first: a parent names their places.
     fn seal_page(
         &mut self,
         child: Child,

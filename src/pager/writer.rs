@@ -65,6 +65,8 @@ pub(crate) struct Writer {
 
 /// Arenas that are kept: one for the catalog, the others for tables.
 const ARENAS_MAX: usize = 4;
+/// Chunks that they keep in all beside their first: 2,304 pages, which batches of 1,000 entries need.
+const FURTHER_CHUNKS_MAX: usize = 9;
 
 impl Writer {
     pub(super) fn new(file_pages: u64) -> Writer {
@@ -86,8 +88,10 @@ impl Writer {
 
     /// Keeps the memory of a transaction that has ended.
     pub(super) fn keep(&mut self, arenas: impl IntoIterator<Item = Arena>) {
-        let room = ARENAS_MAX - self.arenas.len();
-        self.arenas.extend(arenas.into_iter().filter_map(Arena::emptied).take(room));
+        for arena in arenas.into_iter().take(ARENAS_MAX - self.arenas.len()) {
+            let further: usize = self.arenas.iter().map(Arena::further_chunks).sum();
+            self.arenas.extend(arena.emptied(FURTHER_CHUNKS_MAX.saturating_sub(further)));
+        }
     }
 
     /// Pages that the file grows by at once.
