@@ -151,7 +151,8 @@ fn strip_prefix<'k>(key: &'k [u8], prefix: &[u8]) -> Option<&'k [u8]> {
     key.strip_prefix(prefix)
 }
 
-/// The key behind the page's prefix. A key that does not begin with that stands before or behind all of `slots`.
+/// The key behind the page's prefix. A key that does not begin with that stands before or behind all of
+/// `slots`.
 #[inline]
 fn rest_of<'k>(key: &'k [u8], prefix: &[u8], slots: Range<usize>) -> Result<&'k [u8], usize> {
     match strip_prefix(key, prefix) {

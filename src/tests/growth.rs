@@ -1,5 +1,5 @@
-//! Goal: small commits write where the file was written before, also when a large one has made it longer: they
-//! need not wait for the file system to say that blocks are in use now.
+//! Goal: small commits write where the file was written before, also when a large one has made it longer:
+//! they need not wait for the file system to say that blocks are in use now.
 //! Method: the log of a simulated disk says which blocks were written.
 
 use std::collections::BTreeSet;
