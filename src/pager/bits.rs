@@ -128,6 +128,19 @@ impl Bits {
         None
     }
 
+    /// The first page from `from` on and before `end` that is not in the set.
+    pub(super) fn first_missing(&self, from: u64, end: u64) -> Option<u64> {
+        let mut from = from;
+        while from < end {
+            let rest = !self.word(from / WORD) >> (from % WORD);
+            if rest != 0 {
+                return Some(from + u64::from(rest.trailing_zeros())).filter(|page| *page < end);
+            }
+            from = (from / WORD + 1) * WORD;
+        }
+        None
+    }
+
     /// The last page of the set up to `page`. O(distance).
     pub(super) fn last(&self, page: u64) -> Option<u64> {
         let mut word = page / WORD;
@@ -181,6 +194,8 @@ mod tests {
                 }
                 let end = start + 2 * len;
                 prop_assert_eq!(bits.first(start, end), model.range(start..end).next().copied());
+                let missing = (start..end).find(|page| !model.contains(page));
+                prop_assert_eq!(bits.first_missing(start, end), missing);
                 prop_assert_eq!(bits.last(start), model.range(..=start).next_back().copied());
                 prop_assert_eq!(bits.contains(start), model.contains(&start));
                 let window = (0..64).filter(|i| model.contains(&(start + i))).map(|i| 1u64 << i);

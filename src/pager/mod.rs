@@ -10,6 +10,7 @@
 //! Locks are taken in this order: writer, group, leader, heads, view. A commit gives the writer lock back
 //! before it waits for the leader's, so that the next transaction begins while the disk works.
 
+mod allocate;
 mod arena;
 mod bits;
 mod checked;

@@ -41,6 +41,18 @@ impl DerefMut for WriterGuard {
 const GROWTH_MIN: u64 = 256 << 10;
 const GROWTH_MAX: u64 = 16 << 20;
 
+/// What new pages at the end of the file are for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Need {
+    /// Commits that want to find blocks that were written before: else they wait for the file system to say
+    /// that they are now. More than a step at a time is written at once.
+    Commits,
+    /// Whoever asks writes them at once.
+    Written,
+    /// Nobody may ever write them.
+    Reserve,
+}
+
 /// Who waits for another process no longer than so long looks this often.
 const RETRY: Duration = Duration::from_micros(500);
 
@@ -52,6 +64,8 @@ pub(crate) struct Writer {
     /// The blocks from this page on have never been written. Whoever commits there would wait for the file
     /// system to say that they are now.
     fresh_from: u64,
+    /// Bytes of zeros that are written next time.
+    zeros_step: u64,
     /// Whether the file is that long already. Else the transaction is about to write its end.
     pub(super) is_filled: bool,
     /// Whether `space` and `log` are the head's.
@@ -73,6 +87,7 @@ impl Writer {
         Writer {
             file_pages,
             fresh_from: file_pages,
+            zeros_step: GROWTH_MIN,
             is_filled: true,
             loaded: false,
             space: Space::default(),
@@ -110,13 +125,25 @@ impl Writer {
         pages <= self.fresh_from
     }
 
-    /// Makes the file at least `pages` long, with blocks behind all of it. They are written, unless whoever
-    /// asks writes them `at_once` or wants more than a step. Nobody needs the pages from `end` on.
-    pub(super) fn ensure_file(&mut self, pager: &Pager, end: u64, pages: u64, at_once: bool) -> Result<()> {
+    /// Makes the file at least `pages` long, with blocks behind all of it. Nobody needs what is in the pages
+    /// from `end` on.
+    pub(super) fn ensure_file(&mut self, pager: &Pager, end: u64, pages: u64, need: Need) -> Result<()> {
         let step = self.growth_step(pager.base.page_size);
-        let grown = match at_once || pages > self.file_pages + step {
-            true => self.ensure_blocks(pager, pages, step),
-            false => self.ensure_zeros(pager, end.max(self.fresh_from), pages, step),
+        let grown = match need {
+            Need::Commits if pages <= self.file_pages + step => self.ensure_zeros(pager, end, pages),
+            Need::Commits | Need::Written => {
+                self.ensure_blocks(pager, pages, step).map(|_| self.fresh_from = self.fresh_from.max(pages))
+            }
+            Need::Reserve => {
+                let before = (self.file_pages, self.is_filled);
+                self.ensure_blocks(pager, pages, step).and_then(|is_done| {
+                    if is_done {
+                        return Ok(());
+                    }
+                    (self.file_pages, self.is_filled) = before;
+                    self.ensure_zeros(pager, end, pages)
+                })
+            }
         };
         grown.inspect_err(|error| {
             if !error.is_out_of_space() {
@@ -125,11 +152,15 @@ impl Writer {
         })
     }
 
-    fn ensure_zeros(&mut self, pager: &Pager, from: u64, pages: u64, step: u64) -> Result<()> {
+    /// Writes zeros where blocks have never been written, some more each time: who commits once and goes does
+    /// not pay for a thousand commits.
+    fn ensure_zeros(&mut self, pager: &Pager, end: u64, pages: u64) -> Result<()> {
+        let from = end.max(self.fresh_from);
         if pages <= from {
             return Ok(());
         }
         let (page_size, storage) = (pager.base.page_size as u64, &pager.base.storage);
+        let step = (self.zeros_step.max(GROWTH_MIN) / page_size).min(self.growth_step(pager.base.page_size));
         let extend = |to: u64| storage.extend_zeroed(from * page_size, to * page_size).map(|()| to);
         let to = match extend(pages.max(from + step)) {
             // There may be room for what is needed, if not for a whole step.
@@ -139,24 +170,24 @@ impl Writer {
         // Off the commit path: the zeros go to the disk now, so that no sync has to wait for them.
         storage.start_writeback(from * page_size, (to - from) * page_size);
         (self.file_pages, self.fresh_from) = (self.file_pages.max(to), to);
+        self.zeros_step = (2 * step * page_size).min(GROWTH_MAX);
         Ok(())
     }
 
-    /// For who writes the pages at once: zeros would be written for nothing.
-    fn ensure_blocks(&mut self, pager: &Pager, pages: u64, step: u64) -> Result<()> {
-        if pages > self.file_pages {
-            let (page_size, storage) = (pager.base.page_size as u64, &pager.base.storage);
-            let (from, all) = (self.file_pages, pages + step);
-            let extend = |to: u64| storage.extend(from * page_size, to * page_size).map(|done| (to, done));
-            (self.file_pages, self.is_filled) = match extend(all) {
-                Err(error) if error.is_out_of_space() => extend(pages),
-                result => result,
-            }
-            // Where the system cannot, writing makes the file longer, too.
-            .map(|(to, done)| if done { (to, self.is_filled) } else { (pages, false) })?;
+    /// Blocks that nobody has written; whether the system can give such. Else writing makes the file longer.
+    fn ensure_blocks(&mut self, pager: &Pager, pages: u64, step: u64) -> Result<bool> {
+        if pages <= self.file_pages {
+            return Ok(true);
         }
-        self.fresh_from = self.fresh_from.max(pages);
-        Ok(())
+        let (page_size, storage) = (pager.base.page_size as u64, &pager.base.storage);
+        let (from, all) = (self.file_pages, pages + step);
+        let extend = |to: u64| storage.extend(from * page_size, to * page_size).map(|done| (to, done));
+        let (to, is_done) = match extend(all) {
+            Err(error) if error.is_out_of_space() => extend(pages),
+            result => result,
+        }?;
+        (self.file_pages, self.is_filled) = if is_done { (to, self.is_filled) } else { (pages, false) };
+        Ok(is_done)
     }
 
     /// The file has been found to have so many pages.
