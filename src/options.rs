@@ -154,8 +154,9 @@ impl OpenOptions {
         self
     }
 
-    /// Bytes that buffered commits may pin before the next commit syncs them. Default: the larger of 64 MiB
-    /// and an eighth of the file.
+    /// Bytes that buffered commits may pin before the next commit waits until they are synced. A thread of
+    /// the database's own begins with that when they pin half as much. Default: the larger of 64 MiB and an
+    /// eighth of the file.
     pub fn checkpoint_after(&mut self, bytes: u64) -> &mut Self {
         self.checkpoint_after = Some(bytes);
         self

@@ -248,6 +248,8 @@ impl WriteTransaction {
         let checkpoint_due = done.is_some_and(|done| done.checkpoint_due);
         if immediate || checkpoint_due || !pager.is_visible(txn) {
             pager.sync_to(txn)?;
+        } else if done.is_some_and(|done| done.checkpoint_near) {
+            instance.checkpoint(txn)?;
         }
         let durable = pager.durable() >= txn.0;
         if let Durability::Background { within } = durability

@@ -1,7 +1,7 @@
 //! Which pages a commit could write anew without writing any branch for it, and doing so.
 
 use super::path;
-use crate::page::{Page, TreeRoot};
+use crate::page::{DIRTY, PAGE_ID_MASK, Page, PageId, TreeRoot, index};
 use crate::pager::{Gathering, PagesMut};
 
 /// Offers every page that is not on the heap below a branch that is.
@@ -14,11 +14,11 @@ pub(crate) fn offer_clean<P: PagesMut>(pages: &P, root: &TreeRoot, gathering: &m
 fn offer_below<P: PagesMut>(pages: &P, branch: usize, gathering: &mut Gathering) {
     let page = Page::new(pages.bytes(branch));
     for slot in 0..page.len() {
-        let child = page.child(slot);
-        match child.dirty() {
-            None => gathering.offer(child.page()),
-            Some(below) if page.level() > 1 => offer_below(pages, below, gathering),
-            Some(_) => {}
+        let word = page.child_word(slot);
+        if word & DIRTY == 0 {
+            gathering.offer(PageId(word & PAGE_ID_MASK));
+        } else if page.level() > 1 {
+            offer_below(pages, index(word & PAGE_ID_MASK), gathering);
         }
     }
 }
@@ -33,14 +33,14 @@ pub(crate) fn take_chosen<P: PagesMut>(pages: &mut P, root: &TreeRoot, gathering
 fn take_below<P: PagesMut>(pages: &mut P, branch: usize, gathering: &Gathering) {
     for slot in 0..Page::new(pages.bytes(branch)).len() {
         let page = Page::new(pages.bytes(branch));
-        let child = page.child(slot);
-        match child.dirty() {
-            None if gathering.takes(child.page()) => {
+        let word = page.child_word(slot);
+        if word & DIRTY == 0 {
+            if gathering.takes(PageId(word & PAGE_ID_MASK)) {
                 // A damaged page stays where it is: whoever wants to read it is told.
                 let _ = path::dirty_child(pages, branch, slot);
             }
-            Some(below) if page.level() > 1 => take_below(pages, below, gathering),
-            _ => {}
+        } else if page.level() > 1 {
+            take_below(pages, index(word & PAGE_ID_MASK), gathering);
         }
     }
 }

@@ -52,6 +52,13 @@ impl Child {
 }
 
 impl Page<'_> {
+    /// The page number of child `i` of a branch, and its flags: all that there is to see of most children.
+    #[inline]
+    pub(crate) fn child_word(self, i: usize) -> u64 {
+        let at = usize::from(self.slot(i).offset);
+        self.bytes().get(at..at + 8).map_or(0, |word| get_u64(word, 0))
+    }
+
     /// Child `i` of a branch.
     pub(crate) fn child(self, i: usize) -> Child {
         let at = usize::from(self.slot(i).offset);

@@ -28,6 +28,8 @@ pub(crate) struct Committed {
     pub(crate) runs: u64,
     /// Buffered commits pin so much that a sync is due.
     pub(crate) checkpoint_due: bool,
+    /// They pin half as much.
+    pub(crate) checkpoint_near: bool,
     /// What a reader keeps from being used again: the transaction that it reads, and bytes.
     pub(crate) most_pinned: Option<(TxnId, u64)>,
 }
@@ -101,14 +103,16 @@ impl<'t> Commit<'t> {
             txn.pager.base.shared.set_lowered(Some(root.txn));
         }
         let page_size = txn.pager.base.page_size as u64;
-        let pinned = txn.writer.space.held_by(durable) * page_size;
+        // While a sync runs it pins what it has captured as well as what is durable.
+        let pinned = txn.writer.space.held_since(durable) * page_size;
         let most_pinned = txn.writer.space.most_held(durable).map(|(txn, pages)| (txn, pages * page_size));
-        let checkpoint_due = pinned > txn.pager.config.checkpoint_bytes(page_count * page_size);
+        let limit = txn.pager.config.checkpoint_bytes(page_count * page_size);
+        let (checkpoint_due, checkpoint_near) = (pinned > limit, pinned > limit / 2);
         // A head record is believed by the births of pages: it must not name one that was written twice.
         txn.pager.publish(Head { root, written }, buffered && !txn.rewrote)?;
         txn.finished();
         let (pages, runs) = (txn.written_pages, txn.written_runs);
-        Ok(Committed { root, pages, runs, checkpoint_due, most_pinned })
+        Ok(Committed { root, pages, runs, checkpoint_due, checkpoint_near, most_pinned })
     }
 
     /// Step 4: the free space as it is after this commit, in memory and in the pages of the log. The new page

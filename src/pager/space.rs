@@ -8,9 +8,9 @@
 //! at again when that one is gone. New pins cannot need it: a root can become pinned after a scan only if it
 //! was in the scan or is younger than every death.
 //!
-//! What is free is in `free_map.rs`, what is pending in `pending.rs`: a bit for each page, and little else for
-//! short extents, which are almost all. The three sets of bits take 99 MiB for each TiB of pages of
-//! 4 KiB at most, and little where nothing is free or everything is.
+//! What is free is in `free_map.rs`, what is pending in `pending.rs`: a bit for each page, and little else
+//! for short extents, which are almost all. The three sets of bits take 99 MiB for each TiB of pages of 4 KiB
+//! at most, and little where nothing is free or everything is.
 
 use super::free_map::{FreeMap, LONG};
 use super::pending::Pending;
@@ -71,6 +71,11 @@ impl Space {
     /// Pages that hang on `root` and on no older one.
     pub(super) fn held_by(&self, root: TxnId) -> u64 {
         self.held.binary_search_by_key(&root, |held| held.root).map_or(0, |i| self.held[i].pages)
+    }
+
+    /// Pages that hang on `root` or on a younger one.
+    pub(super) fn held_since(&self, root: TxnId) -> u64 {
+        self.held.iter().rev().take_while(|held| held.root >= root).map(|held| held.pages).sum()
     }
 
     /// The root before `durable` on which most pages hang, and how many. Only readers pin such roots.
@@ -335,6 +340,7 @@ mod tests {
         space.add(extent(30, 3, 91), &pins);
         assert_eq!((space.free_pages(), space.pending_pages()), (5, 10));
         assert_eq!((space.held_by(TxnId(2)), space.held_by(TxnId(90))), (5, 5));
+        assert_eq!([2, 3, 90, 91].map(|root| space.held_since(TxnId(root))), [10, 5, 5, 0]);
     }
 
     #[test]

@@ -165,8 +165,9 @@ impl WriteSet {
         let level = page.level();
         if !page.is_leaf() {
             for i in 0..page.len() {
-                let below = Page::new(self.bytes(at)).child(i);
-                if below.dirty().is_some() {
+                let page = Page::new(self.bytes(at));
+                if page.child_word(i) & DIRTY != 0 {
+                    let below = page.child(i);
                     let below = self.seal_page(below, txn, ids, sealed)?;
                     PageMut::new(self.bytes_mut(at).0).set_child(i, &below);
                 }

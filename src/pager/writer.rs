@@ -162,9 +162,11 @@ impl Writer {
         let (page_size, storage) = (pager.base.page_size as u64, &pager.base.storage);
         let step = (self.zeros_step.max(GROWTH_MIN) / page_size).min(self.growth_step(pager.base.page_size));
         let extend = |to: u64| storage.extend_zeroed(from * page_size, to * page_size).map(|()| to);
-        let to = match extend(pages.max(from + step)) {
+        // The file itself grows only if it has to.
+        let all = if pages <= self.file_pages { (from + step).min(self.file_pages) } else { from + step };
+        let to = match extend(pages.max(all)) {
             // There may be room for what is needed, if not for a whole step.
-            Err(error) if error.is_out_of_space() && pages < from + step => extend(pages),
+            Err(error) if error.is_out_of_space() && pages < all => extend(pages),
             result => result,
         }?;
         // Off the commit path: the zeros go to the disk now, so that no sync has to wait for them.

@@ -171,6 +171,11 @@ impl Storage {
         Storage { file: Arc::new(Lockable::new(file)), path, access, reach, id, forks: fork::forks(), probe }
     }
 
+    /// Whether the file is on a disk of the system's.
+    pub(crate) fn is_on_disk(&self) -> bool {
+        matches!(self.reach, Reach::Everybody | Reach::Readers)
+    }
+
     /// The path as it was given, or in parentheses what stands for one. For messages.
     pub(crate) fn path(&self) -> &Path {
         &self.path

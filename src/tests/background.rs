@@ -153,3 +153,31 @@ fn closing_ends_the_thread_and_syncs() {
         }
     }
 }
+
+/// Goal: who commits need not wait for a checkpoint, as long as it is made in time.
+/// Method: a file whose pages are all written anew, which pins more than half of what may be pinned, and then
+/// more than all of it.
+#[test]
+fn a_checkpoint_is_made_beside_the_commits_before_one_has_to_wait() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut options = Database::options();
+    options.create(true).checkpoint_after(1 << 20);
+    #[expect(unsafe_code, reason = "nobody else has the file")]
+    // SAFETY: nobody else writes to the file or truncates it.
+    let db = unsafe { options.open(folder.path().join("db")) }.unwrap();
+    let all = |keys: u32, durability| {
+        let mut tx = db.begin_write().unwrap();
+        tx.set_durability(durability);
+        let mut table = tx.create_raw("t", "k", "v").unwrap();
+        (0..keys).for_each(|i| drop(table.insert(format!("{i:06}").as_bytes(), &[1; 1000]).unwrap()));
+        drop(table);
+        tx.commit().unwrap()
+    };
+    all(1_000, Durability::Immediate);
+    // About 200 leaves.
+    let commit = all(600, Durability::Buffered);
+    assert!(!commit.durable);
+    wait_until(|| db.durable() >= commit.txn);
+    all(2_000, Durability::Immediate);
+    assert!(all(2_000, Durability::Buffered).durable, "this one had to wait");
+}
