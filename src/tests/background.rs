@@ -169,7 +169,9 @@ fn a_checkpoint_is_made_beside_the_commits_before_one_has_to_wait() {
         let mut tx = db.begin_write().unwrap();
         tx.set_durability(durability);
         let mut table = tx.create_raw("t", "k", "v").unwrap();
-        (0..keys).for_each(|i| drop(table.insert(format!("{i:06}").as_bytes(), &[1; 1000]).unwrap()));
+        for i in 0..keys {
+            table.insert(format!("{i:06}").as_bytes(), &[1; 1000]).unwrap();
+        }
         drop(table);
         tx.commit().unwrap()
     };
