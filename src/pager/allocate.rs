@@ -24,11 +24,11 @@ impl Txn {
     /// Numbers for `want` pages, in as few runs as the policy allows: good runs, then the end of the file as
     /// far as [`may_grow`](Self::may_grow) lets it, then fragments, the longest first.
     ///
-    /// A commit of 1,000 random overwrites among a million entries writes 1,500 pages. After two million of
-    /// them they lie in 600 runs (2.5 pages a run), and with what [`Gathering`] takes along 2,400 in 84.
     /// `branches` of them are for branches and for the free-space log.
     pub(super) fn allocate(&mut self, want: u64, branches: u64) -> Result<Ids> {
         self.start()?;
+        // What a large commit is given, it writes.
+        let need = if want <= SMALL { Need::Commits } else { Need::Written };
         let mut runs = Runs::new();
         let mut rest = want;
         while let Some((start, len)) = self.own_free.longest().filter(|_| rest > 0) {
@@ -41,7 +41,7 @@ impl Txn {
         let is_small = want <= SMALL && self.placement == Placement::LongRuns;
         if rest > 0 && self.placement == Placement::LongRuns && self.may_grow(rest) {
             // A disk that is full may still have fragments.
-            match self.grow(rest, Need::Commits) {
+            match self.grow(rest, need) {
                 Ok(start) => {
                     runs.push((start, rest));
                     rest = 0;
@@ -52,7 +52,7 @@ impl Txn {
         }
         rest -= self.take_free(rest, true, &mut runs);
         while rest > 0 {
-            match self.grow(rest, Need::Commits) {
+            match self.grow(rest, need) {
                 Ok(start) => {
                     runs.push((start, rest));
                     rest = 0;

@@ -5,9 +5,9 @@
 //! anew what is left in *windows* of neighbouring pages that are almost free, as far as the tree's branches
 //! above are written anyway. The windows are then free as a whole, for the commits that follow.
 //!
-//! Simulated with 54,000 leaves, a file of 1.5 times as many pages and batches of 1,000 random overwrites:
-//! without it a batch writes 1,450 pages in 570 runs, with it 2,200 in less than 60. A window of 16 pages
-//! needs twice as many runs; windows of 128 are never almost free.
+//! With a million entries, a file of 1.5 times its live pages and batches of 1,000 random overwrites, a batch
+//! writes 1,530 pages in 600 runs without it, and 2,570 in 60 with it, in half of the time. In a simulation
+//! windows of 16 pages need half as many runs again, and windows of 128 are never almost free.
 
 use super::space::Space;
 use crate::page::{Extent, PageId, index};
@@ -18,7 +18,8 @@ pub(super) const WINDOW: u64 = 32;
 const LIVE_MAX: u64 = WINDOW / 4 * 3;
 /// A commit of fewer pages takes nothing along.
 pub(super) const GATHER_MIN: u64 = 64;
-/// There are to be free windows for so many commits of the same size that follow.
+/// There are to be free windows for so many commits of the same size that follow. With one a batch of the
+/// above lies in 210 runs, and takes 1.25 times as long.
 const STOCK: u64 = 2;
 
 /// What a commit could take along, and what it does.

@@ -44,8 +44,8 @@ const GROWTH_MAX: u64 = 16 << 20;
 /// What new pages at the end of the file are for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Need {
-    /// Commits that want to find blocks that were written before: else they wait for the file system to say
-    /// that they are now. More than a step at a time is written at once.
+    /// Small commits, which want to find blocks that were written before: else they wait for the file system to
+    /// say that they are now.
     Commits,
     /// Whoever asks writes them at once.
     Written,
@@ -130,8 +130,8 @@ impl Writer {
     pub(super) fn ensure_file(&mut self, pager: &Pager, end: u64, pages: u64, need: Need) -> Result<()> {
         let step = self.growth_step(pager.base.page_size);
         let grown = match need {
-            Need::Commits if pages <= self.file_pages + step => self.ensure_zeros(pager, end, pages),
-            Need::Commits | Need::Written => {
+            Need::Commits => self.ensure_zeros(pager, end, pages),
+            Need::Written => {
                 self.ensure_blocks(pager, pages, step).map(|_| self.fresh_from = self.fresh_from.max(pages))
             }
             Need::Reserve => {
