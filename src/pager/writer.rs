@@ -44,8 +44,8 @@ const GROWTH_MAX: u64 = 16 << 20;
 /// What new pages at the end of the file are for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Need {
-    /// Small commits, which want to find blocks that were written before: else they wait for the file system to
-    /// say that they are now.
+    /// Small commits, which want to find blocks that were written before: else they wait for the file system
+    /// to say that they are now.
     Commits,
     /// Whoever asks writes them at once.
     Written,
