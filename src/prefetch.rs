@@ -2,7 +2,7 @@
 //!
 //! Advice only: elsewhere than on x86-64 nothing happens, and nothing is wrong.
 
-#![expect(unsafe_code, reason = "the instruction has no safe name")]
+#![cfg_attr(target_arch = "x86_64", expect(unsafe_code, reason = "the instruction has no safe name"))]
 
 /// Bytes that come from memory together.
 const LINE: usize = 64;
