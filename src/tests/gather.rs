@@ -66,7 +66,9 @@ fn durable_batches_are_written_in_long_runs_beside_random_gaps() {
 #[test]
 fn buffered_batches_take_nothing_along() {
     let disk = SimDisk::new().unwrap();
-    let db = Database::over(&options(), disk.storage().unwrap()).unwrap();
+    let mut options = options();
+    options.checkpoint_after(4 << 20);
+    let db = Database::over(&options, disk.storage().unwrap()).unwrap();
     let last = aged(&db, Durability::Buffered);
     assert!(last.iter().all(|info| info.pages < 280), "{last:?}");
 }
