@@ -70,7 +70,10 @@ impl Txn {
         }
         runs.sort_unstable();
         let mut ids = Ids::new(runs);
-        ids.keep_for_branches(branches);
+        // With the lowest places, the last ones are those that may be left over.
+        if self.placement == Placement::LongRuns {
+            ids.keep_for_branches(branches);
+        }
         Ok(ids)
     }
 

@@ -128,24 +128,25 @@ impl Writer {
     /// Makes the file at least `pages` long, with blocks behind all of it. Nobody needs what is in the pages
     /// from `end` on.
     pub(super) fn ensure_file(&mut self, pager: &Pager, end: u64, pages: u64, need: Need) -> Result<()> {
-        let step = self.growth_step(pager.base.page_size);
-        let grown = match need {
+        let page_size = pager.base.page_size;
+        let result = match need {
             Need::Commits => self.ensure_zeros(pager, end, pages),
             Need::Written => {
-                self.ensure_blocks(pager, pages, step).map(|_| self.fresh_from = self.fresh_from.max(pages))
+                let all = pages + self.growth_step(page_size);
+                self.ensure_blocks(pager, pages, all).map(|_| self.fresh_from = self.fresh_from.max(pages))
             }
             Need::Reserve => {
-                let before = (self.file_pages, self.is_filled);
-                self.ensure_blocks(pager, pages, step).and_then(|is_done| {
-                    if is_done {
-                        return Ok(());
+                let (before, all) = ((self.file_pages, self.is_filled), self.grown(pages, page_size));
+                match self.ensure_blocks(pager, pages, all) {
+                    Ok(false) => {
+                        (self.file_pages, self.is_filled) = before;
+                        self.ensure_zeros(pager, end, pages)
                     }
-                    (self.file_pages, self.is_filled) = before;
-                    self.ensure_zeros(pager, end, pages)
-                })
+                    result => result.map(drop),
+                }
             }
         };
-        grown.inspect_err(|error| {
+        result.inspect_err(|error| {
             if !error.is_out_of_space() {
                 pager.end_writing(error);
             }
@@ -177,12 +178,13 @@ impl Writer {
     }
 
     /// Blocks that nobody has written; whether the system can give such. Else writing makes the file longer.
-    fn ensure_blocks(&mut self, pager: &Pager, pages: u64, step: u64) -> Result<bool> {
+    /// The file gets `all` pages if there is room for so many, but at least `pages`.
+    fn ensure_blocks(&mut self, pager: &Pager, pages: u64, all: u64) -> Result<bool> {
         if pages <= self.file_pages {
             return Ok(true);
         }
         let (page_size, storage) = (pager.base.page_size as u64, &pager.base.storage);
-        let (from, all) = (self.file_pages, pages + step);
+        let from = self.file_pages;
         let extend = |to: u64| storage.extend(from * page_size, to * page_size).map(|done| (to, done));
         let (to, is_done) = match extend(all) {
             Err(error) if error.is_out_of_space() => extend(pages),
