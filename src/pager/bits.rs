@@ -115,28 +115,25 @@ impl Bits {
 
     /// The first page of the set from `from` on and before `end`.
     pub(super) fn first(&self, from: u64, end: u64) -> Option<u64> {
-        let mut from = from;
-        while from < end {
-            let chunk = self.chunks.get(index(from / CHUNK))?;
-            let rest = self.word(from / WORD) >> (from % WORD);
-            if rest != 0 {
-                return Some(from + u64::from(rest.trailing_zeros())).filter(|page| *page < end);
-            }
-            let step = if matches!(chunk, Chunk::Empty) { CHUNK } else { WORD };
-            from = (from / step + 1) * step;
-        }
-        None
+        self.first_of(from, end.min(self.chunks.len() as u64 * CHUNK), |word| word)
     }
 
     /// The first page from `from` on and before `end` that is not in the set.
     pub(super) fn first_missing(&self, from: u64, end: u64) -> Option<u64> {
-        let mut from = from;
+        self.first_of(from, end, |word| !word)
+    }
+
+    /// The first page whose bit is set in what `wanted` makes of its word.
+    #[inline]
+    fn first_of(&self, mut from: u64, end: u64, wanted: impl Fn(u64) -> u64) -> Option<u64> {
         while from < end {
-            let rest = !self.word(from / WORD) >> (from % WORD);
+            let rest = wanted(self.word(from / WORD)) >> (from % WORD);
             if rest != 0 {
                 return Some(from + u64::from(rest.trailing_zeros())).filter(|page| *page < end);
             }
-            from = (from / WORD + 1) * WORD;
+            let has_words = matches!(self.chunks.get(index(from / CHUNK)), Some(Chunk::Words(_)));
+            let step = if has_words { WORD } else { CHUNK };
+            from = (from / step + 1) * step;
         }
         None
     }
