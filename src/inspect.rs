@@ -2,15 +2,17 @@
 
 use std::fmt;
 use std::path::PathBuf;
-use std::time::Duration;
 
 use crate::btree::{self, Census, Depth, TreeCensus};
 use crate::catalog;
 use crate::error::{Error, Result};
 use crate::page::TableRecord;
-use crate::pager::{Pager, Pages, ReadSnapshot, Reading};
-use crate::reader::Reader;
-use crate::storage::coarse_ms;
+use crate::pager::{Pager, Pages, ReadSnapshot};
+
+mod usage;
+
+pub use usage::Usage;
+pub(crate) use usage::{readers, usage};
 
 /// How far some long work has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -196,25 +198,6 @@ pub struct CompactReport {
     pub pages_moved: u64,
     /// Transactions that it took.
     pub steps: u64,
-}
-
-/// Who reads, the oldest first. O(reader slots + extents of free space).
-pub(crate) fn readers(pager: &Pager) -> Result<Vec<Reader>> {
-    // Before the snapshot is taken, which is one too.
-    let list = pager.readers()?;
-    let snapshot = pager.begin_read()?;
-    let (survey, now) = (snapshot.survey()?, coarse_ms());
-    let visible = snapshot.pages().root().txn;
-    let reader = |reading: Reading| Reader {
-        pid: reading.process,
-        age: Duration::from_millis(now.saturating_sub(reading.since_ms)),
-        txn: reading.txn.0,
-        behind: visible.0.saturating_sub(reading.txn.0),
-        pinned_bytes: survey.needed_by(reading.txn) * pager.page_size() as u64,
-    };
-    let mut readers: Vec<Reader> = list.into_iter().map(reader).collect();
-    readers.sort_by_key(|reader| (reader.txn, std::cmp::Reverse(reader.age)));
-    Ok(readers)
 }
 
 /// Counts everything in a snapshot. O(pages).

@@ -36,7 +36,9 @@ impl ReadSnapshot {
     /// Pages among `extents` that some snapshot still needs.
     pub(crate) fn pending(&self, survey: &SpaceSurvey) -> u64 {
         let pins = self.pages().view.base.shared.pins();
-        let needed = |extent: &&Extent| pins.iter().any(|pin| extent.birth <= *pin && *pin < extent.death);
+        // The oldest that is not too old for it.
+        let first = |birth| pins.get(pins.partition_point(|pin| *pin < birth));
+        let needed = |extent: &&Extent| first(extent.birth).is_some_and(|pin| *pin < extent.death);
         survey.extents.iter().filter(needed).map(|extent| extent.len).sum()
     }
 }
