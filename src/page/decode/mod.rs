@@ -8,7 +8,7 @@
 mod cells;
 mod fixed;
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;
 
 use std::fmt;
 
