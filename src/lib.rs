@@ -74,7 +74,7 @@ mod btree;
 mod catalog;
 mod database;
 mod error;
-mod inspect;
+pub mod inspect;
 mod instance;
 #[cfg(feature = "internals")]
 #[doc(hidden)]

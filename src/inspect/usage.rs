@@ -1,12 +1,9 @@
 //! How much of the file is in use and who reads it, without a look at the tables' pages.
 
-use std::time::Duration;
-
+use super::{age, reader_of};
 use crate::error::Result;
-use crate::page::TxnId;
-use crate::pager::{Pager, Reading};
+use crate::pager::Pager;
 use crate::reader::Reader;
-use crate::storage::coarse_ms;
 
 /// How much of a database is in use, and by whom, as of one snapshot: what [`Stats`](crate::Stats) has of
 /// it that can be had without counting pages.
@@ -41,33 +38,26 @@ pub(crate) fn readers(pager: &Pager) -> Result<Vec<Reader>> {
 /// O(reader slots + records of the free-space log).
 pub(crate) fn usage(pager: &Pager) -> Result<Usage> {
     // Before the snapshot is taken, which is one too; and what is durable is visible.
-    let (list, durable_txn) = (pager.readers()?, pager.durable());
+    let (mut list, durable_txn) = (pager.readers()?, pager.durable());
     let snapshot = pager.begin_read()?;
-    let (survey, now) = (snapshot.survey()?, coarse_ms());
+    let survey = snapshot.survey()?;
     let root = *snapshot.pages().root();
-    let page_size = pager.page_size() as u64;
-    let reader = |reading: &Reading, needed: u64| Reader {
-        pid: reading.process,
-        age: Duration::from_millis(now.saturating_sub(reading.since_ms)),
-        txn: reading.txn.0,
-        behind: root.txn.0.saturating_sub(reading.txn.0),
-        pinned_bytes: needed * page_size,
-    };
-    let mut list = list;
     list.sort_by_key(|reading| (reading.txn, reading.since_ms));
-    let mut readers = Vec::with_capacity(list.len());
-    // Many read the same.
-    let mut last: Option<(TxnId, u64)> = None;
+    let mut readers: Vec<Reader> = Vec::with_capacity(list.len());
     for reading in &list {
-        let known = last.filter(|(txn, _)| *txn == reading.txn);
-        let (_, needed) = *last.insert(known.unwrap_or_else(|| (reading.txn, survey.needed_by(reading.txn))));
-        readers.push(reader(reading, needed));
+        readers.push(match readers.last() {
+            // Many read the same.
+            Some(last) if last.txn == reading.txn.0 => {
+                Reader { pid: reading.process, age: age(reading), ..*last }
+            }
+            _ => reader_of(reading, &survey, root.txn, pager.page_size()),
+        });
     }
     let unused: u64 = survey.extents.iter().map(|extent| extent.len).sum();
     let pending_pages = snapshot.pending(&survey);
     Ok(Usage {
         file_bytes: pager.storage().len()?,
-        page_size: u32::try_from(page_size).expect("a page has at most 65,536 bytes"),
+        page_size: u32::try_from(pager.page_size()).expect("a page has at most 65,536 bytes"),
         pages: root.page_count,
         free_space_pages: survey.log_pages.len() as u64,
         free_pages: unused - pending_pages,

@@ -43,6 +43,7 @@ use std::time::{Duration, Instant};
 
 use parking_lot::{Mutex, RwLock};
 
+pub(crate) use bits::Bits;
 pub(crate) use commit::{Commit, Committed};
 pub(crate) use gather::Gathering;
 pub(crate) use pages::{Pages, PagesMut};
@@ -50,6 +51,7 @@ pub(crate) use recovery::{Recovered, format, open};
 pub(crate) use shared::Reading;
 pub(crate) use snapshot::{ReadSnapshot, Snapshot};
 pub(crate) use space::Placement;
+pub(crate) use survey::{SpaceSurvey, holder};
 pub(crate) use txn::Txn;
 pub(crate) use write_set::WriteSet;
 pub(crate) use writer::WriterGuard;

@@ -1,17 +1,44 @@
 //! The whole of a database: what it consists of, and whether it is what it must be.
+//!
+//! Beside the reports of [`Database`](crate::Database):
+//! - [`PageMap`] says what each page of a snapshot is, [`FreeSpace`] which extents are free and who keeps the
+//!   others, [`TreeNode`] how the tree of a table looks: see
+//!   [`ReadTransaction`](crate::ReadTransaction::page_map).
+//! - [`RawFile`] reads any file as it is, damaged or not; [`DecodedPage`], [`MetaPage`] and [`HeadPage`] take
+//!   the bytes of its pages apart.
+
+mod free_space;
+mod page_map;
+mod raw_file;
+mod tree;
+mod usage;
 
 use std::fmt;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use crate::btree::{self, Census, Depth, TreeCensus};
 use crate::catalog;
 use crate::error::{Error, Result};
-use crate::page::TableRecord;
-use crate::pager::{Pager, Pages, ReadSnapshot};
+use crate::page::{TableRecord, TxnId};
+use crate::pager::{Pager, Pages, ReadSnapshot, Reading, SpaceSurvey};
+use crate::reader::Reader;
+use crate::storage::coarse_ms;
 
-mod usage;
-
+pub use crate::page::decode::{
+    BranchCell, ChildFields, DecodedPage, Field, FieldValue, HeadPage, Layout, LeafCell, LeafContent,
+    LogRecord, MetaPage, PageBody, PageFault, PageHeader, RecordFields, RootFields, RunReference, SlotFields,
+    TreeFields,
+};
+pub use free_space::{FreeExtent, FreeSpace, Holder};
+pub use page_map::{PageKind, PageMap, PageOwner, PageRecord};
+pub use raw_file::RawFile;
+pub use tree::TreeNode;
 pub use usage::Usage;
+
+pub(crate) use free_space::free_space;
+pub(crate) use page_map::page_map;
+pub(crate) use tree::visit_tree;
 pub(crate) use usage::{readers, usage};
 
 /// How far some long work has come.
@@ -198,6 +225,21 @@ pub struct CompactReport {
     pub pages_moved: u64,
     /// Transactions that it took.
     pub steps: u64,
+}
+
+/// What is told of who reads, beside a snapshot of `visible` with this free space.
+fn reader_of(reading: &Reading, survey: &SpaceSurvey, visible: TxnId, page_size: usize) -> Reader {
+    Reader {
+        pid: reading.process,
+        age: age(reading),
+        txn: reading.txn.0,
+        behind: visible.0.saturating_sub(reading.txn.0),
+        pinned_bytes: survey.needed_by(reading.txn) * page_size as u64,
+    }
+}
+
+fn age(reading: &Reading) -> Duration {
+    Duration::from_millis(coarse_ms().saturating_sub(reading.since_ms))
 }
 
 /// Counts everything in a snapshot. O(pages).
