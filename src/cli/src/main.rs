@@ -16,9 +16,11 @@ mod del;
 mod dump;
 mod failure;
 mod get;
+mod histogram;
 mod key_range;
 mod load;
 mod log;
+mod map;
 mod open;
 mod output;
 mod progress;
@@ -68,6 +70,7 @@ enum Command {
     Top(top::Top),
     Tables(tables::Tables),
     Stat(stat::Stat),
+    Map(map::MapPages),
     Check(check::Check),
     Compact(compact::Compact),
 }
@@ -103,6 +106,7 @@ fn run(command: Command) -> Result<(), Failure> {
         Command::Top(top) => top.run(),
         Command::Tables(tables) => tables.run(),
         Command::Stat(stat) => stat.run(),
+        Command::Map(map) => map.run(),
         Command::Check(check) => check.run(),
         Command::Compact(compact) => compact.run(),
     }
