@@ -88,6 +88,7 @@ fn size(from: u64, to: u64) -> String {
 
 fn titled(name: &str, sizes: &Sizes) -> String {
     match sizes.range() {
+        Some((least, most)) if least == most => format!("{name}, all {}", bytes(least)),
         Some((least, most)) => format!("{name}, from {} to {}", bytes(least), bytes(most)),
         None => name.to_owned(),
     }

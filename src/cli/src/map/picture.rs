@@ -35,7 +35,7 @@ const FRAME: Colour = [0xC8; 3];
 /// Pixels.
 const MARGIN: u32 = 28;
 const LINE: u32 = 24;
-const TITLE: u32 = 3 * LINE;
+const TITLE: u32 = 3 * LINE + 16;
 const AXIS: u32 = 80;
 const GRID_WIDTH: u32 = 1024;
 const GRID_HEIGHT: u32 = 800;
@@ -122,7 +122,7 @@ fn axis(map: &Map, lay: Lay, canvas: &mut dyn Canvas, right: u32, y: u32) {
     let row_bytes = u64::from(lay.columns) * map.grid.scale * u64::from(map.page_size);
     for row in (0..rows(map, lay)).step_by(step as usize) {
         let top = y + row * lay.side;
-        canvas.text(right, top, &bytes(row_bytes.saturating_mul(u64::from(row))), Style::Right);
+        canvas.text(right, top - 8, &bytes(row_bytes.saturating_mul(u64::from(row))), Style::Right);
         canvas.rectangle(Area { x: right + 4, y: top, width: 5, height: 1 }, FRAME);
     }
 }

@@ -38,11 +38,15 @@ impl Palette {
     }
 
     /// What sets a colour: of the letters, or of what is behind them.
-    fn code(self, [red, green, blue]: Colour, behind: bool) -> String {
+    fn code(self, class: &Class, behind: bool) -> String {
+        let [red, green, blue] = class.colour;
         let ground = if behind { 48 } else { 38 };
         match self {
             Palette::Letters => String::new(),
-            Palette::Indexed => format!("\x1B[{ground};5;{}m", nearest([red, green, blue])),
+            Palette::Indexed => {
+                let number = class.indexed.unwrap_or_else(|| nearest(class.colour));
+                format!("\x1B[{ground};5;{number}m")
+            }
             Palette::Full => format!("\x1B[{ground};2;{red};{green};{blue}m"),
         }
     }
@@ -110,13 +114,13 @@ fn write_blocks(
     upper: &[usize],
     lower: &[usize],
 ) -> io::Result<()> {
-    let colour = |class: usize| map.scheme.classes[class].colour;
+    let code = |class: usize, behind| palette.code(&map.scheme.classes[class], behind);
     let mut before = None;
     for (i, class) in upper.iter().enumerate() {
         let pair = (*class, lower.get(i).copied());
         if before != Some(pair) {
-            let behind = pair.1.map_or(String::new(), |class| palette.code(colour(class), true));
-            write!(out, "{}{}{behind}", palette.reset(), palette.code(colour(pair.0), false))?;
+            let behind = pair.1.map_or(String::new(), |class| code(class, true));
+            write!(out, "{}{}{behind}", palette.reset(), code(pair.0, false))?;
             before = Some(pair);
         }
         write!(out, "\u{2580}")?;
@@ -135,7 +139,7 @@ fn write_legend(out: &mut impl Write, map: &Map, palette: Palette) -> io::Result
     writeln!(out)?;
     let sample = |class: &Class| match palette {
         Palette::Letters => format!("{}  ", class.letter),
-        _ => format!("{}  {} ", palette.code(class.colour, true), palette.reset()),
+        _ => format!("{}  {} ", palette.code(class, true), palette.reset()),
     };
     let samples = map.legend().map(|(class, _)| sample(class));
     let lines = String::from_utf8_lossy(&lines);

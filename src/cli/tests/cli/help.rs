@@ -3,8 +3,8 @@
 
 use crate::Place;
 
-const COMMANDS: [&str; 14] = [
-    "load", "dump", "scan", "get", "put", "del", "count", "watch", "readers", "top", "tables", "stat",
+const COMMANDS: [&str; 15] = [
+    "load", "dump", "scan", "get", "put", "del", "count", "watch", "readers", "top", "tables", "stat", "map",
     "check", "compact",
 ];
 

@@ -8,6 +8,7 @@ mod help;
 mod inspection;
 mod large;
 mod loading;
+mod map;
 mod pipes;
 mod readers;
 mod reads;
