@@ -4,10 +4,12 @@
 //! - [`PageMap`] says what each page of a snapshot is, [`FreeSpace`] which extents are free and who keeps the
 //!   others, [`TreeNode`] how the tree of a table looks: see
 //!   [`ReadTransaction`](crate::ReadTransaction::page_map).
+//! - [`Examination`] says how a file would open, or why not, [`LockFile`] who has it open.
 //! - [`RawFile`] reads any file as it is, damaged or not; [`DecodedPage`], [`MetaPage`] and [`HeadPage`] take
 //!   the bytes of its pages apart.
 
 mod free_space;
+mod opening;
 mod page_map;
 mod raw_file;
 mod tree;
@@ -30,6 +32,7 @@ pub use crate::page::decode::{
     TreeFields,
 };
 pub use free_space::{FreeExtent, FreeSpace, Holder};
+pub use opening::{Examination, HeadState, LockFile, LockWords, MetaState, Presence};
 pub use page_map::{PageKind, PageMap, PageOwner, PageRecord};
 pub use raw_file::RawFile;
 pub use tree::TreeNode;
