@@ -123,7 +123,7 @@ fn write_record(out: &mut impl Write, map: &PageMap, record: &PageRecord) -> io:
         if_so(is_tree, record.level.to_string()),
         if_so(is_read, grouped(record.entries.into())),
         if_so(is_read || record.kind == PageKind::Overflow, percent(ratio(record.used_bytes, all))),
-        if_so(record.birth != 0, grouped(record.birth)),
+        if_so(record.birth != 0 && record.kind != PageKind::Free, grouped(record.birth)),
     ];
     write_row(out, &cells, &owner(map, record.owner))
 }

@@ -48,7 +48,7 @@ impl Tree {
         let tx = db.begin_read()?;
         // The table exists, or nothing is printed.
         let entries = tx.open_raw(&self.table)?.len();
-        let page_size = u64::from(tx.free_space().map_or(0, |space| space.page_size));
+        let page_size = u64::from(tx.page_size());
         let mut out = output::stdout();
         if !self.json {
             write_row(

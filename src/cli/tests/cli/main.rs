@@ -12,6 +12,7 @@ mod pipes;
 mod readers;
 mod reads;
 mod unlocked;
+mod views;
 mod watch;
 
 use std::fs;
