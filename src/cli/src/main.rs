@@ -17,6 +17,7 @@ mod dump;
 mod failure;
 mod get;
 mod key_range;
+mod lmdb;
 mod load;
 mod log;
 mod open;

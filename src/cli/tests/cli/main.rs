@@ -7,6 +7,7 @@ mod formats;
 mod help;
 mod inspection;
 mod large;
+mod lmdb;
 mod loading;
 mod pipes;
 mod readers;
