@@ -13,18 +13,16 @@ mod opening;
 mod page_map;
 mod raw_file;
 mod tree;
+mod usage;
 
 use std::fmt;
 use std::path::PathBuf;
-use std::time::Duration;
 
 use crate::btree::{self, Census, Depth, TreeCensus};
 use crate::catalog;
 use crate::error::{Error, Result};
-use crate::page::{TableRecord, TxnId};
-use crate::pager::{Pager, Pages, ReadSnapshot, Reading, SpaceSurvey};
-use crate::reader::Reader;
-use crate::storage::coarse_ms;
+use crate::page::TableRecord;
+use crate::pager::{Pager, Pages, ReadSnapshot};
 
 pub use crate::page::decode::{
     BranchCell, ChildFields, DecodedPage, Field, FieldValue, HeadPage, Layout, LeafCell, LeafContent,
@@ -36,10 +34,12 @@ pub use opening::{Examination, HeadState, LockFile, LockWords, MetaState, Presen
 pub use page_map::{PageKind, PageMap, PageOwner, PageRecord};
 pub use raw_file::RawFile;
 pub use tree::TreeNode;
+pub use usage::Usage;
 
 pub(crate) use free_space::free_space;
 pub(crate) use page_map::page_map;
 pub(crate) use tree::visit_tree;
+pub(crate) use usage::{readers, usage};
 
 /// How far some long work has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -225,30 +225,6 @@ pub struct CompactReport {
     pub pages_moved: u64,
     /// Transactions that it took.
     pub steps: u64,
-}
-
-/// Who reads, the oldest first. O(reader slots + extents of free space).
-pub(crate) fn readers(pager: &Pager) -> Result<Vec<Reader>> {
-    // Before the snapshot is taken, which is one too.
-    let list = pager.readers()?;
-    let snapshot = pager.begin_read()?;
-    let survey = snapshot.survey()?;
-    let visible = snapshot.pages().root().txn;
-    let reader = |reading: &Reading| reader_of(reading, &survey, visible, pager.page_size());
-    let mut readers: Vec<Reader> = list.iter().map(reader).collect();
-    readers.sort_by_key(|reader| (reader.txn, std::cmp::Reverse(reader.age)));
-    Ok(readers)
-}
-
-/// What is told of who reads, beside a snapshot of `visible` with this free space.
-fn reader_of(reading: &Reading, survey: &SpaceSurvey, visible: TxnId, page_size: usize) -> Reader {
-    Reader {
-        pid: reading.process,
-        age: Duration::from_millis(coarse_ms().saturating_sub(reading.since_ms)),
-        txn: reading.txn.0,
-        behind: visible.0.saturating_sub(reading.txn.0),
-        pinned_bytes: survey.needed_by(reading.txn) * page_size as u64,
-    }
 }
 
 /// Counts everything in a snapshot. O(pages).

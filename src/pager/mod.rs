@@ -55,7 +55,7 @@ pub use shared::LockWords;
 pub(crate) use shared::Reading;
 pub(crate) use snapshot::{ReadSnapshot, Snapshot};
 pub(crate) use space::Placement;
-pub(crate) use survey::{SpaceSurvey, holder};
+pub(crate) use survey::holder;
 pub(crate) use txn::Txn;
 pub(crate) use write_set::WriteSet;
 pub(crate) use writer::WriterGuard;

@@ -20,6 +20,7 @@ mod free;
 mod get;
 mod info;
 mod key_range;
+mod lmdb;
 mod load;
 mod log;
 mod open;
@@ -32,6 +33,7 @@ mod readers;
 mod scan;
 mod stat;
 mod tables;
+mod top;
 mod tree;
 mod watch;
 
@@ -70,6 +72,7 @@ enum Command {
     Count(count::Count),
     Watch(watch::Watch),
     Readers(readers::Readers),
+    Top(top::Top),
     Tables(tables::Tables),
     Stat(stat::Stat),
     Info(info::Info),
@@ -109,6 +112,7 @@ fn run(command: Command) -> Result<(), Failure> {
         Command::Count(count) => count.run(),
         Command::Watch(watch) => watch.run(),
         Command::Readers(readers) => readers.run(),
+        Command::Top(top) => top.run(),
         Command::Tables(tables) => tables.run(),
         Command::Stat(stat) => stat.run(),
         Command::Info(info) => info.run(),

@@ -67,11 +67,9 @@ pub(crate) fn bytes_exactly(number: u64) -> String {
     if number < 1024 { exactly } else { format!("{} ({exactly})", bytes(number)) }
 }
 
-/// A name that somebody chose, so that it stays on its line.
+/// A name that somebody chose, so that it stays on its line, and hides or reorders nothing around it.
 pub(crate) fn name(text: &str) -> String {
-    let escaped =
-        |c: char| if c.is_control() || c == '\\' { c.escape_default().collect() } else { c.to_string() };
-    text.chars().map(escaped).collect()
+    escaped(text.as_bytes())
 }
 
 /// Bytes as text that stays on its line: what is not printable is escaped as the tool's help says.

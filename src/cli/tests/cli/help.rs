@@ -3,9 +3,9 @@
 
 use crate::Place;
 
-const COMMANDS: [&str; 18] = [
-    "load", "dump", "scan", "get", "put", "del", "count", "watch", "readers", "tables", "stat", "info",
-    "pages", "page", "tree", "free", "check", "compact",
+const COMMANDS: [&str; 19] = [
+    "load", "dump", "scan", "get", "put", "del", "count", "watch", "readers", "top", "tables", "stat",
+    "info", "pages", "page", "tree", "free", "check", "compact",
 ];
 
 #[test]
