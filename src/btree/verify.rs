@@ -1,6 +1,7 @@
 //! The whole of one tree, page by page: what the whole-file check and the statistics are made of.
 
 use super::cuts::{merge_limit, must_merge};
+use super::sizes::{Fills, Sizes, add_fill};
 use crate::error::{Error, Result};
 use crate::page::{
     Child, LeafValue, OverflowRef, Page, TreeRoot, check_unused, index, merged_len, run_pages,
@@ -37,6 +38,10 @@ pub(crate) struct TreeCensus {
     pub(crate) value_bytes: u64,
     /// Bytes of branch and leaf pages that are in use.
     pub(crate) used_bytes: u64,
+    pub(crate) branch_fill: Fills,
+    pub(crate) leaf_fill: Fills,
+    pub(crate) key_sizes: Sizes,
+    pub(crate) value_sizes: Sizes,
 }
 
 impl Census {
@@ -120,15 +125,18 @@ impl<'w> Walk<'w> {
             Ok(page) => page,
             Err(error) => return self.census.error(id, &error),
         };
-        self.tree.used_bytes += (page.bytes().len() - page.free_len()) as u64;
+        let (used, page_size) = (page.bytes().len() - page.free_len(), page.bytes().len());
+        self.tree.used_bytes += used as u64;
         if self.depth == Depth::Check {
             self.check_page(page, id, lower, upper);
         }
         if page.is_leaf() {
             self.tree.leaf_pages += 1;
+            add_fill(&mut self.tree.leaf_fill, used, page_size);
             self.leaf(page, child);
         } else {
             self.tree.branch_pages += 1;
+            add_fill(&mut self.tree.branch_fill, used, page_size);
             self.branch(page, child, lower, upper);
         }
     }
@@ -151,17 +159,23 @@ impl<'w> Walk<'w> {
 
     fn leaf(&mut self, page: Page<'_>, child: &Child) {
         for i in 0..page.len() {
-            self.tree.key_bytes += (page.prefix().len() + page.suffix(i).len()) as u64;
-            match page.value(i) {
-                LeafValue::Inline(value) => self.tree.value_bytes += value.len() as u64,
-                LeafValue::Overflow(run) => self.run(&run, child),
-            }
+            let key_len = page.prefix().len() + page.suffix(i).len();
+            self.tree.key_bytes += key_len as u64;
+            self.tree.key_sizes.add(key_len);
+            let value_len = match page.value(i) {
+                LeafValue::Inline(value) => value.len(),
+                LeafValue::Overflow(run) => {
+                    self.run(&run, child);
+                    run.len as usize
+                }
+            };
+            self.tree.value_bytes += value_len as u64;
+            self.tree.value_sizes.add(value_len);
         }
     }
 
     fn run(&mut self, run: &OverflowRef, leaf: &Child) {
         let (id, len) = (run.page().0, run_pages(u64::from(run.len), self.pages.page_size()));
-        self.tree.value_bytes += u64::from(run.len);
         self.tree.overflow_pages += len;
         if !leaf.has_overflow() {
             self.census.fault(leaf.page().0, "its parent does not say that it has an overflow run");

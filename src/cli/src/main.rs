@@ -18,11 +18,13 @@ mod failure;
 mod file_system;
 mod free;
 mod get;
+mod histogram;
 mod info;
 mod key_range;
 mod lmdb;
 mod load;
 mod log;
+mod map;
 mod open;
 mod output;
 mod page;
@@ -80,6 +82,7 @@ enum Command {
     Page(page::Page),
     Tree(tree::Tree),
     Free(free::Free),
+    Map(map::MapPages),
     Check(check::Check),
     Compact(compact::Compact),
 }
@@ -120,6 +123,7 @@ fn run(command: Command) -> Result<(), Failure> {
         Command::Page(page) => page.run(),
         Command::Tree(tree) => tree.run(),
         Command::Free(free) => free.run(),
+        Command::Map(map) => map.run(),
         Command::Check(check) => check.run(),
         Command::Compact(compact) => compact.run(),
     }
