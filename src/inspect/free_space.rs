@@ -1,6 +1,6 @@
 //! What is free, and who keeps the rest.
 
-use super::reader_of;
+use super::usage::reader_of;
 use crate::error::Result;
 use crate::page::TxnId;
 use crate::pager::{Pages, ReadSnapshot, holder};
@@ -66,6 +66,10 @@ pub struct Holder {
 /// As [`ReadTransaction::free_space`](crate::ReadTransaction::free_space).
 pub(crate) fn free_space(snapshot: &ReadSnapshot) -> Result<FreeSpace> {
     snapshot.check_process()?;
+    // Once round a log that was made to have no end.
+    if let (_, Some((_, error))) = snapshot.log_pages() {
+        return Err(error);
+    }
     let survey = snapshot.survey()?;
     let pins = snapshot.pins();
     let pages = snapshot.pages();
@@ -85,13 +89,14 @@ pub(crate) fn free_space(snapshot: &ReadSnapshot) -> Result<FreeSpace> {
         if held().next().is_none() {
             continue;
         }
+        let needed_bytes = survey.needed_by(TxnId(txn)) * pages.page_size() as u64;
         let of_it = readers.iter().filter(|reading| reading.txn.0 == txn);
         holders.push(Holder {
             txn,
             pages: held().map(|extent| extent.pages).sum(),
             extents: held().count() as u64,
             is_durable: snapshot.durable() == txn,
-            readers: of_it.map(|r| reader_of(r, &survey, root.txn, pages.page_size())).collect(),
+            readers: of_it.map(|reading| reader_of(reading, root.txn, needed_bytes)).collect(),
         });
     }
     let pending_pages = holders.iter().map(|holder| holder.pages).sum();

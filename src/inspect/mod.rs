@@ -4,10 +4,12 @@
 //! - [`PageMap`] says what each page of a snapshot is, [`FreeSpace`] which extents are free and who keeps the
 //!   others, [`TreeNode`] how the tree of a table looks: see
 //!   [`ReadTransaction`](crate::ReadTransaction::page_map).
+//! - [`Examination`] says how a file would open, or why not, [`LockFile`] who has it open.
 //! - [`RawFile`] reads any file as it is, damaged or not; [`DecodedPage`], [`MetaPage`] and [`HeadPage`] take
 //!   the bytes of its pages apart.
 
 mod free_space;
+mod opening;
 mod page_map;
 mod raw_file;
 mod tree;
@@ -15,15 +17,12 @@ mod usage;
 
 use std::fmt;
 use std::path::PathBuf;
-use std::time::Duration;
 
 use crate::btree::{self, Census, Depth, TreeCensus};
 use crate::catalog;
 use crate::error::{Error, Result};
-use crate::page::{TableRecord, TxnId};
-use crate::pager::{Pager, Pages, ReadSnapshot, Reading, SpaceSurvey};
-use crate::reader::Reader;
-use crate::storage::coarse_ms;
+use crate::page::TableRecord;
+use crate::pager::{Pager, Pages, ReadSnapshot};
 
 pub use crate::btree::Sizes;
 pub use crate::page::decode::{
@@ -32,6 +31,7 @@ pub use crate::page::decode::{
     TreeFields,
 };
 pub use free_space::{FreeExtent, FreeSpace, Holder};
+pub use opening::{Examination, HeadState, LockFile, LockWords, MetaState, Presence};
 pub use page_map::{PageKind, PageMap, PageOwner, PageRecord};
 pub use raw_file::RawFile;
 pub use tree::TreeNode;
@@ -234,21 +234,6 @@ pub struct CompactReport {
     pub pages_moved: u64,
     /// Transactions that it took.
     pub steps: u64,
-}
-
-/// What is told of who reads, beside a snapshot of `visible` with this free space.
-fn reader_of(reading: &Reading, survey: &SpaceSurvey, visible: TxnId, page_size: usize) -> Reader {
-    Reader {
-        pid: reading.process,
-        age: age(reading),
-        txn: reading.txn.0,
-        behind: visible.0.saturating_sub(reading.txn.0),
-        pinned_bytes: survey.needed_by(reading.txn) * page_size as u64,
-    }
-}
-
-fn age(reading: &Reading) -> Duration {
-    Duration::from_millis(coarse_ms().saturating_sub(reading.since_ms))
 }
 
 /// Counts everything in a snapshot. O(pages).

@@ -1,9 +1,12 @@
 //! How much of the file is in use and who reads it, without a look at the tables' pages.
 
-use super::{age, reader_of};
+use std::time::Duration;
+
 use crate::error::Result;
-use crate::pager::Pager;
+use crate::page::TxnId;
+use crate::pager::{Pager, Reading};
 use crate::reader::Reader;
+use crate::storage::coarse_ms;
 
 /// How much of a database is in use, and by whom, as of one snapshot: what [`Stats`](crate::Stats) has of
 /// it that can be had without counting pages.
@@ -42,16 +45,15 @@ pub(crate) fn usage(pager: &Pager) -> Result<Usage> {
     let snapshot = pager.begin_read()?;
     let survey = snapshot.survey()?;
     let root = *snapshot.pages().root();
+    let page_size = pager.page_size() as u64;
     list.sort_by_key(|reading| (reading.txn, reading.since_ms));
-    let mut readers: Vec<Reader> = Vec::with_capacity(list.len());
+    let mut readers = Vec::with_capacity(list.len());
+    // Many read the same.
+    let mut last: Option<(TxnId, u64)> = None;
     for reading in &list {
-        readers.push(match readers.last() {
-            // Many read the same.
-            Some(last) if last.txn == reading.txn.0 => {
-                Reader { pid: reading.process, age: age(reading), ..*last }
-            }
-            _ => reader_of(reading, &survey, root.txn, pager.page_size()),
-        });
+        let known = last.filter(|(txn, _)| *txn == reading.txn);
+        let (_, needed) = *last.insert(known.unwrap_or_else(|| (reading.txn, survey.needed_by(reading.txn))));
+        readers.push(reader_of(reading, root.txn, needed * page_size));
     }
     let unused: u64 = survey.extents.iter().map(|extent| extent.len).sum();
     let pending_pages = snapshot.pending(&survey);
@@ -66,4 +68,15 @@ pub(crate) fn usage(pager: &Pager) -> Result<Usage> {
         durable_txn,
         readers,
     })
+}
+
+/// What is told of who reads, beside a snapshot of `visible`.
+pub(super) fn reader_of(reading: &Reading, visible: TxnId, pinned_bytes: u64) -> Reader {
+    Reader {
+        pid: reading.process,
+        age: Duration::from_millis(coarse_ms().saturating_sub(reading.since_ms)),
+        txn: reading.txn.0,
+        behind: visible.0.saturating_sub(reading.txn.0),
+        pinned_bytes,
+    }
 }

@@ -15,14 +15,20 @@ mod count;
 mod del;
 mod dump;
 mod failure;
+mod file_system;
+mod free;
 mod get;
 mod histogram;
+mod info;
 mod key_range;
+mod lmdb;
 mod load;
 mod log;
 mod map;
 mod open;
 mod output;
+mod page;
+mod pages;
 mod progress;
 mod put;
 mod readers;
@@ -30,6 +36,7 @@ mod scan;
 mod stat;
 mod tables;
 mod top;
+mod tree;
 mod watch;
 
 use failure::Failure;
@@ -70,6 +77,11 @@ enum Command {
     Top(top::Top),
     Tables(tables::Tables),
     Stat(stat::Stat),
+    Info(info::Info),
+    Pages(pages::Pages),
+    Page(page::Page),
+    Tree(tree::Tree),
+    Free(free::Free),
     Map(map::MapPages),
     Check(check::Check),
     Compact(compact::Compact),
@@ -106,6 +118,11 @@ fn run(command: Command) -> Result<(), Failure> {
         Command::Top(top) => top.run(),
         Command::Tables(tables) => tables.run(),
         Command::Stat(stat) => stat.run(),
+        Command::Info(info) => info.run(),
+        Command::Pages(pages) => pages.run(),
+        Command::Page(page) => page.run(),
+        Command::Tree(tree) => tree.run(),
+        Command::Free(free) => free.run(),
         Command::Map(map) => map.run(),
         Command::Check(check) => check.run(),
         Command::Compact(compact) => compact.run(),

@@ -3,7 +3,6 @@
 use std::io::{self, Write};
 
 use crate::map::Map;
-use crate::map::picture::shortened;
 use crate::map::scheme::{Class, Colour};
 use crate::output::Align::{Left, Right};
 use crate::output::{self, bytes, columns, grouped, percent, ratio};
@@ -69,10 +68,10 @@ fn nearest(colour: Colour) -> u8 {
 
 /// How many cells a row has, and how many there is room for.
 pub(super) fn room(palette: Palette, classes: usize) -> (usize, u64) {
-    let (width, height) = output::window();
-    let columns = width.saturating_sub(AXIS).clamp(16, 256);
+    let window = output::window();
+    let columns = window.map_or(80, |(columns, _)| columns).saturating_sub(AXIS).clamp(16, 256);
     let columns = if columns.is_power_of_two() { columns } else { columns.next_power_of_two() / 2 };
-    let lines = height.map_or(LINES, |height| height.saturating_sub(classes + 6).max(12));
+    let lines = window.map_or(LINES, |(_, lines)| lines.saturating_sub(classes + 6).max(12));
     let rows = if palette == Palette::Letters { lines } else { 2 * lines };
     (columns, (columns * rows) as u64)
 }
@@ -132,7 +131,7 @@ fn write_legend(out: &mut impl Write, map: &Map, palette: Palette) -> io::Result
     let mut rows = vec![vec![map.by_name().to_owned(), "pages".to_owned(), "share".to_owned()]];
     for (class, pages) in map.legend() {
         let share = percent(ratio(pages, map.page_count));
-        rows.push(vec![shortened(&class.name, NAME), grouped(pages), share]);
+        rows.push(vec![output::cut(&class.name, NAME), grouped(pages), share]);
     }
     let mut lines = Vec::new();
     columns(&mut lines, &[Left, Right, Right], &rows)?;

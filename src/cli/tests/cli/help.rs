@@ -3,9 +3,9 @@
 
 use crate::Place;
 
-const COMMANDS: [&str; 15] = [
-    "load", "dump", "scan", "get", "put", "del", "count", "watch", "readers", "top", "tables", "stat", "map",
-    "check", "compact",
+const COMMANDS: [&str; 20] = [
+    "load", "dump", "scan", "get", "put", "del", "count", "watch", "readers", "top", "tables", "stat",
+    "info", "pages", "page", "tree", "free", "map", "check", "compact",
 ];
 
 #[test]

@@ -7,6 +7,7 @@ mod formats;
 mod help;
 mod inspection;
 mod large;
+mod lmdb;
 mod loading;
 mod map;
 mod pipes;
@@ -15,6 +16,7 @@ mod reads;
 mod terminal;
 mod top;
 mod unlocked;
+mod views;
 mod watch;
 
 use std::fs;
