@@ -15,6 +15,7 @@ mod arena;
 mod bits;
 mod checked;
 mod commit;
+mod copy;
 mod extents;
 mod free_log;
 mod free_map;
@@ -44,6 +45,7 @@ use std::time::{Duration, Instant};
 use parking_lot::{Mutex, RwLock};
 
 pub(crate) use commit::{Commit, Committed};
+pub(crate) use copy::{CopyPlan, Sink};
 pub(crate) use gather::Gathering;
 pub(crate) use pages::{Pages, PagesMut};
 pub(crate) use recovery::{Recovered, format, open};

@@ -130,7 +130,11 @@ fn open_behind_door(
         }
     }
     let seed = Seed::of(&meta.database_id);
-    let base = Arc::new(Base { shared, page_size, seed, storage, _lock: lock });
+    let Meta { database_id, read_only_compatible, compatible, .. } = meta;
+    let _lock = lock;
+    let base =
+        Base { shared, page_size, seed, database_id, read_only_compatible, compatible, storage, _lock };
+    let base = Arc::new(base);
     let file_pages = base.storage.len()? / page_size as u64;
     // What is behind an adopted head is not known page by page: it is synced before a meta page names it.
     let head = head.map_or_else(|| Head::durable(root), |root| Head { root, written: None });
@@ -421,7 +425,7 @@ pub(super) fn boot_id() -> Result<[u8; 16]> {
 }
 
 /// Sixteen random bytes from the system.
-fn random_id() -> Result<[u8; 16]> {
+pub(super) fn random_id() -> Result<[u8; 16]> {
     let path = std::path::Path::new("/dev/urandom");
     let mut id = [0; 16];
     let mut source = std::fs::File::open(path).map_err(|error| Error::io("open", path, error))?;

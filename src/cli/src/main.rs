@@ -11,6 +11,7 @@ use clap::{Parser, Subcommand};
 mod check;
 mod column;
 mod compact;
+mod copy;
 mod count;
 mod del;
 mod dump;
@@ -69,6 +70,7 @@ enum Command {
     Stat(stat::Stat),
     Check(check::Check),
     Compact(compact::Compact),
+    Copy(copy::Copy),
 }
 
 fn main() -> ExitCode {
@@ -103,5 +105,6 @@ fn run(command: Command) -> Result<(), Failure> {
         Command::Stat(stat) => stat.run(),
         Command::Check(check) => check.run(),
         Command::Compact(compact) => compact.run(),
+        Command::Copy(copy) => copy.run(),
     }
 }

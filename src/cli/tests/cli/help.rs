@@ -3,9 +3,9 @@
 
 use crate::Place;
 
-const COMMANDS: [&str; 13] = [
+const COMMANDS: [&str; 14] = [
     "load", "dump", "scan", "get", "put", "del", "count", "watch", "readers", "tables", "stat", "check",
-    "compact",
+    "compact", "copy",
 ];
 
 #[test]
