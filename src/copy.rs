@@ -1,7 +1,7 @@
 //! Copies of one snapshot, taken beside readers and the writer: a database of its own, in a file or a stream.
 //!
-//! A plain copy has the pages of the snapshot in their places (`pager/copy.rs`). A compact one is loaded anew,
-//! table by table, in the order of the keys.
+//! A plain copy has the pages of the snapshot in their places (`pager/copy.rs`). A compact one is loaded
+//! anew, table by table, in the order of the keys.
 
 use std::io::{self, Write};
 use std::ops::Bound;

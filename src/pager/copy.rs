@@ -47,8 +47,8 @@ impl ReadSnapshot {
         u32::try_from(self.pages().view.base.page_size).expect("a page has at most 65,536 bytes")
     }
 
-    /// Plans the copy; `used` are the pages that the trees of the root reach, ascending, apart from each other
-    /// and from the header pages.
+    /// Plans the copy; `used` are the pages that the trees of the root reach, ascending, apart from each
+    /// other and from the header pages.
     ///
     /// # Errors
     /// [`Error::Unsupported`] if the database has a feature with which nothing may be written;

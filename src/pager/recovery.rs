@@ -173,6 +173,19 @@ fn open_behind_door(
     Ok(pager)
 }
 
+fn base_of(storage: Storage, lock: Option<Lock>, shared: Shared, meta: &Meta) -> Arc<Base> {
+    Arc::new(Base {
+        shared,
+        page_size: meta.page_size as usize,
+        seed: Seed::of(&meta.database_id),
+        database_id: meta.database_id,
+        read_only_compatible: meta.read_only_compatible,
+        compatible: meta.compatible,
+        storage,
+        _lock: lock,
+    })
+}
+
 /// What those say who have the file open: their state is taken as it is, whatever the file alone would say.
 fn join(storage: &Storage, shared: &Shared) -> Result<Found> {
     shared.check_version()?;

@@ -1,5 +1,5 @@
-//! Goal: a copy is a sound database that holds exactly its snapshot, whatever writers do meanwhile, and it can
-//! be written like any other; what fails leaves nothing.
+//! Goal: a copy is a sound database that holds exactly its snapshot, whatever writers do meanwhile, and it
+//! can be written like any other; what fails leaves nothing.
 //! Method: threads that insert, remove, replace large values and make and drop tables at all levels of
 //! durability; snapshot after snapshot is copied, the copy checked, compared entry by entry, changed and
 //! checked again. Then each way in which copying fails.

@@ -8,11 +8,15 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+mod base64;
+mod bench;
 mod check;
 mod column;
 mod compact;
+mod completions;
 mod copy;
 mod count;
+mod csv;
 mod del;
 mod dump;
 mod failure;
@@ -71,6 +75,8 @@ enum Command {
     Check(check::Check),
     Compact(compact::Compact),
     Copy(copy::Copy),
+    Bench(bench::Bench),
+    Completions(completions::Completions),
 }
 
 fn main() -> ExitCode {
@@ -106,5 +112,7 @@ fn run(command: Command) -> Result<(), Failure> {
         Command::Check(check) => check.run(),
         Command::Compact(compact) => compact.run(),
         Command::Copy(copy) => copy.run(),
+        Command::Bench(bench) => bench.run(),
+        Command::Completions(completions) => completions.run(),
     }
 }

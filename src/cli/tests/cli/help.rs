@@ -3,9 +3,9 @@
 
 use crate::Place;
 
-const COMMANDS: [&str; 14] = [
+const COMMANDS: [&str; 16] = [
     "load", "dump", "scan", "get", "put", "del", "count", "watch", "readers", "tables", "stat", "check",
-    "compact", "copy",
+    "compact", "copy", "bench", "completions",
 ];
 
 #[test]
