@@ -75,7 +75,7 @@ mod catalog;
 mod copy;
 mod database;
 mod error;
-mod inspect;
+pub mod inspect;
 mod instance;
 #[cfg(feature = "internals")]
 #[doc(hidden)]
@@ -98,7 +98,7 @@ pub mod types;
 pub use copy::{CopyReport, SnapshotCopy};
 pub use database::Database;
 pub use error::{Error, Result};
-pub use inspect::{CheckReport, CompactReport, Fault, Progress, Recovery, Stats, TableStats};
+pub use inspect::{CheckReport, CompactReport, Fault, Progress, Recovery, Stats, TableStats, Usage};
 pub use options::{Advice, Durability, OpenOptions};
 pub use range::{Entry, Range};
 pub use raw::{Change, RawBounds, RawChange, RawChanges, RawEntry, RawRange, RawTable, RawTableMut};

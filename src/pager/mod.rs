@@ -44,6 +44,7 @@ use std::time::{Duration, Instant};
 
 use parking_lot::{Mutex, RwLock};
 
+pub(crate) use bits::Bits;
 pub(crate) use commit::{Commit, Committed};
 pub(crate) use copy::{CopyPlan, Sink};
 pub(crate) use gather::Gathering;
@@ -52,6 +53,7 @@ pub(crate) use recovery::{Recovered, format, open};
 pub(crate) use shared::Reading;
 pub(crate) use snapshot::{ReadSnapshot, Snapshot};
 pub(crate) use space::Placement;
+pub(crate) use survey::holder;
 pub(crate) use txn::Txn;
 pub(crate) use write_set::WriteSet;
 pub(crate) use writer::WriterGuard;

@@ -129,12 +129,7 @@ fn open_behind_door(
             return Err(Error::Locked { path: storage.path().to_owned() });
         }
     }
-    let seed = Seed::of(&meta.database_id);
-    let Meta { database_id, read_only_compatible, compatible, .. } = meta;
-    let _lock = lock;
-    let base =
-        Base { shared, page_size, seed, database_id, read_only_compatible, compatible, storage, _lock };
-    let base = Arc::new(base);
+    let base = base_of(storage, lock, shared, &meta);
     let file_pages = base.storage.len()? / page_size as u64;
     // What is behind an adopted head is not known page by page: it is synced before a meta page names it.
     let head = head.map_or_else(|| Head::durable(root), |root| Head { root, written: None });

@@ -18,6 +18,7 @@ mod lock;
 mod lock_file;
 mod map;
 mod meeting;
+mod plain;
 mod probe;
 #[cfg(any(test, feature = "simulation"))]
 mod replay;
@@ -47,6 +48,7 @@ pub(crate) use lock::Lock;
 pub(crate) use lock_file::Others;
 pub(crate) use map::{Advice, Mapping};
 pub(crate) use meeting::{Held, Meeting};
+pub(crate) use plain::PlainFile;
 pub(crate) use probe::Call;
 pub(crate) use sys::prefault;
 pub(crate) use words::{BLOCK_WORDS, BLOCKS_MAX, Block};

@@ -70,7 +70,9 @@ impl Row {
                 None => return Ok(true),
                 Some(b',') => rest = self.begin_cell(&rest[at + 1..]),
                 Some(_) => {
-                    return Err("a quote inside a cell: the cell must be in quotes, this one twice".to_owned());
+                    return Err(
+                        "a quote inside a cell: the cell must be in quotes, this one twice".to_owned()
+                    );
                 }
             }
         }

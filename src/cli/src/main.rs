@@ -33,6 +33,7 @@ mod readers;
 mod scan;
 mod stat;
 mod tables;
+mod top;
 mod watch;
 
 use failure::Failure;
@@ -70,6 +71,7 @@ enum Command {
     Count(count::Count),
     Watch(watch::Watch),
     Readers(readers::Readers),
+    Top(top::Top),
     Tables(tables::Tables),
     Stat(stat::Stat),
     Check(check::Check),
@@ -107,6 +109,7 @@ fn run(command: Command) -> Result<(), Failure> {
         Command::Count(count) => count.run(),
         Command::Watch(watch) => watch.run(),
         Command::Readers(readers) => readers.run(),
+        Command::Top(top) => top.run(),
         Command::Tables(tables) => tables.run(),
         Command::Stat(stat) => stat.run(),
         Command::Check(check) => check.run(),

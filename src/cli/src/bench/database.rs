@@ -70,7 +70,8 @@ pub(super) fn measure(folder: &Path, shape: &Shape, step: &mut dyn FnMut()) -> R
     lock.push("-lock");
     for name in [path.as_os_str(), &lock] {
         let name = Path::new(name);
-        fs::remove_file(name).map_err(|source| Failure::Input { name: name.display().to_string(), source })?;
+        fs::remove_file(name)
+            .map_err(|source| Failure::Input { name: name.display().to_string(), source })?;
     }
     let mut figures = vec![load(&db, shape)?];
     step();
@@ -154,12 +155,7 @@ impl Commits {
 }
 
 /// Commits until the time is over; how many, and how long each took.
-fn commit_for(
-    db: &Database,
-    shape: &Shape,
-    commits: &Commits,
-    seed: u64,
-) -> Result<Vec<Duration>, Failure> {
+fn commit_for(db: &Database, shape: &Shape, commits: &Commits, seed: u64) -> Result<Vec<Duration>, Failure> {
     let mut random = Random(seed);
     let (mut key, mut times) = (Vec::new(), Vec::new());
     let start = Instant::now();

@@ -36,7 +36,8 @@ impl Place {
             // A partition has no queue of its own, its disk has.
             let device = format!("/sys/dev/block/{}", mount.number);
             let read = |path: String| fs::read_to_string(path).ok();
-            read(format!("{device}/queue/rotational")).or_else(|| read(format!("{device}/../queue/rotational")))
+            read(format!("{device}/queue/rotational"))
+                .or_else(|| read(format!("{device}/../queue/rotational")))
         });
         Ok(Place {
             file_system: mount.as_ref().map(|mount| mount.kind.to_owned()),

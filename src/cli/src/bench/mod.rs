@@ -24,7 +24,10 @@ mod disk;
 /// folders, or two sizes of values, not this machine with somebody's table; and
 /// let nothing else run meanwhile.
 #[derive(Debug, Args)]
-#[command(verbatim_doc_comment, after_help = "Example:\n  folio bench --dir . --value-size 200 --entries 20000")]
+#[command(
+    verbatim_doc_comment,
+    after_help = "Example:\n  folio bench --dir . --value-size 200 --entries 20000"
+)]
 pub(crate) struct Bench {
     /// The folder to write to, on the disk to be measured
     #[arg(long, value_name = "FOLDER", default_value = ".")]

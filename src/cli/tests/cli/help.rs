@@ -3,9 +3,24 @@
 
 use crate::Place;
 
-const COMMANDS: [&str; 16] = [
-    "load", "dump", "scan", "get", "put", "del", "count", "watch", "readers", "tables", "stat", "check",
-    "compact", "copy", "bench", "completions",
+const COMMANDS: [&str; 17] = [
+    "load",
+    "dump",
+    "scan",
+    "get",
+    "put",
+    "del",
+    "count",
+    "watch",
+    "readers",
+    "top",
+    "tables",
+    "stat",
+    "check",
+    "compact",
+    "copy",
+    "bench",
+    "completions",
 ];
 
 #[test]

@@ -13,6 +13,8 @@ mod loading;
 mod pipes;
 mod readers;
 mod reads;
+mod terminal;
+mod top;
 mod unlocked;
 mod watch;
 
