@@ -1,5 +1,7 @@
 //! The whole of one tree, page by page: what the whole-file check and the statistics are made of.
 
+use std::ops::Range;
+
 use super::cuts::{merge_limit, must_merge};
 use super::sizes::{Fills, Sizes, add_fill};
 use crate::error::{Error, Result};
@@ -70,6 +72,30 @@ impl Census {
 
     pub(crate) fn is_claimed(&self, page: u64) -> bool {
         self.claimed.get(index(page / 64)).is_some_and(|word| word >> (page % 64) & 1 == 1)
+    }
+
+    /// Takes a page out again.
+    pub(crate) fn disclaim(&mut self, page: u64) {
+        if let Some(word) = self.claimed.get_mut(index(page / 64)) {
+            *word &= !(1 << (page % 64));
+        }
+    }
+
+    /// The pages that were claimed, as runs, ascending.
+    pub(crate) fn claimed_runs(&self) -> Vec<Range<u64>> {
+        let mut runs: Vec<Range<u64>> = Vec::new();
+        for (word, from) in self.claimed.iter().zip((0_u64..).step_by(64)) {
+            let mut rest = *word;
+            while rest != 0 {
+                let page = from + u64::from(rest.trailing_zeros());
+                rest &= rest - 1;
+                match runs.last_mut() {
+                    Some(run) if run.end == page => run.end += 1,
+                    _ => runs.push(page..page + 1),
+                }
+            }
+        }
+        runs
     }
 
     /// Claims pages for one owner; whether they were inside the file and nobody's.

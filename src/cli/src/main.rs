@@ -8,10 +8,15 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+mod base64;
+mod bench;
 mod check;
 mod column;
 mod compact;
+mod completions;
+mod copy;
 mod count;
+mod csv;
 mod del;
 mod dump;
 mod failure;
@@ -85,6 +90,9 @@ enum Command {
     Map(map::MapPages),
     Check(check::Check),
     Compact(compact::Compact),
+    Copy(copy::Copy),
+    Bench(bench::Bench),
+    Completions(completions::Completions),
 }
 
 fn main() -> ExitCode {
@@ -126,5 +134,8 @@ fn run(command: Command) -> Result<(), Failure> {
         Command::Map(map) => map.run(),
         Command::Check(check) => check.run(),
         Command::Compact(compact) => compact.run(),
+        Command::Copy(copy) => copy.run(),
+        Command::Bench(bench) => bench.run(),
+        Command::Completions(completions) => completions.run(),
     }
 }
