@@ -74,6 +74,10 @@ mod btree;
 mod catalog;
 mod database;
 mod error;
+#[cfg(any(test, feature = "simulation"))]
+#[doc(hidden)]
+#[expect(clippy::unwrap_used, reason = "a target fails by panicking")]
+pub mod fuzzing;
 mod inspect;
 mod instance;
 #[cfg(feature = "internals")]
@@ -87,6 +91,10 @@ mod range;
 mod raw;
 mod reader;
 mod short;
+#[cfg(any(test, feature = "simulation"))]
+#[cfg_attr(not(test), expect(dead_code, reason = "the tests use more of it than the fuzzers"))]
+#[expect(clippy::unwrap_used, reason = "where the engine differs from its model, it panics")]
+mod simulation;
 mod storage;
 mod table;
 #[cfg(test)]
