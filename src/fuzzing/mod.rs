@@ -7,7 +7,7 @@ mod keys;
 mod mutate;
 mod ops;
 mod page;
-mod seal;
+pub(crate) mod seal;
 mod seeds;
 #[cfg(test)]
 mod tests;

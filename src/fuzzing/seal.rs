@@ -15,12 +15,12 @@ pub(super) fn u32_at(bytes: &[u8], at: usize) -> u32 {
     bytes.get(at..).and_then(<[u8]>::first_chunk).map_or(0, |b| u32::from_le_bytes(*b))
 }
 
-pub(super) fn u64_at(bytes: &[u8], at: usize) -> u64 {
+pub(crate) fn u64_at(bytes: &[u8], at: usize) -> u64 {
     bytes.get(at..).and_then(<[u8]>::first_chunk).map_or(0, |b| u64::from_le_bytes(*b))
 }
 
 /// Writes as far as there is room.
-pub(super) fn put(bytes: &mut [u8], at: usize, new: &[u8]) {
+pub(crate) fn put(bytes: &mut [u8], at: usize, new: &[u8]) {
     if let Some(room) = bytes.get_mut(at..).and_then(|rest| rest.get_mut(..new.len())) {
         room.copy_from_slice(new);
     }
@@ -77,7 +77,7 @@ impl Layout {
 }
 
 /// Where the meta page with the greater sequence is.
-pub(super) fn newest_meta(file: &[u8]) -> usize {
+pub(crate) fn newest_meta(file: &[u8]) -> usize {
     let [first, second] = META_AT.map(index);
     if u64_at(file, second + 72) > u64_at(file, first + 72) { second } else { first }
 }
@@ -109,7 +109,7 @@ fn entries(layout: &Layout, page: &[u8]) -> u64 {
 }
 
 /// Makes every checksum right: of values, pages, the log, commit records, meta pages and the head record.
-pub(super) fn seal(file: &mut [u8]) {
+pub(crate) fn seal(file: &mut [u8]) {
     let layout = Layout::of(file);
     for page in layout.with_header(file) {
         let Some(at) = layout.at(page) else { continue };

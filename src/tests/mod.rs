@@ -6,6 +6,7 @@ mod background;
 mod crash;
 mod faults;
 mod first_touch;
+mod fixtures;
 mod fork;
 mod gather;
 mod groups;

@@ -3,6 +3,7 @@
 
 mod corruption;
 mod files;
+mod fixtures;
 mod full_disk;
 mod kill;
 mod mapping;
