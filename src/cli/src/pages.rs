@@ -15,13 +15,13 @@ use crate::progress::Progress;
 
 /// List the pages of a database: what each is, and whose
 ///
-/// Each line is a page in the order of the file; a value outside its leaf, a free extent and pages of no known
-/// use take one line for all of their pages, whose number is in the second column. `fill` is the share of the
-/// pages that is in use, `birth` the transaction that wrote them. Free pages can be used again now; pending
-/// ones are out of use, but a snapshot still needs them (`folio free` says which).
+/// Each line is a page in the order of the file; a value outside its leaf, a free extent and pages of no
+/// known use take one line for all of their pages, whose number is in the second column. `fill` is the share
+/// of the pages that is in use, `birth` the transaction that wrote them. Free pages can be used again now;
+/// pending ones are out of use, but a snapshot still needs them (`folio free` says which).
 ///
-/// On a damaged database the listing goes on elsewhere: damaged pages are `damaged`, what only they lead to is
-/// `unknown`, and the last lines say what is wrong, with exit code 1. Values outside their leaves are not
+/// On a damaged database the listing goes on elsewhere: damaged pages are `damaged`, what only they lead to
+/// is `unknown`, and the last lines say what is wrong, with exit code 1. Values outside their leaves are not
 /// read; `folio check` looks at everything. For a file that does not open, see `folio page`.
 #[derive(Debug, Args)]
 #[command(

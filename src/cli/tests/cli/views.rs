@@ -1,4 +1,5 @@
-//! Goal: `info`, `pages`, `page`, `tree` and `free` show what is in a file, whatever that is, and change nothing.
+//! Goal: `info`, `pages`, `page`, `tree` and `free` show what is in a file, whatever that is, and change
+//! nothing.
 //! Method: small files whose content is known, compared as a whole where the numbers are always the same;
 //! empty, damaged, hostile and foreign files; random bytes.
 
