@@ -16,7 +16,7 @@ pub(super) const CHUNK: u64 = 4096;
 
 /// A set of page numbers.
 #[derive(Debug, Default)]
-pub(super) struct Bits {
+pub(crate) struct Bits {
     chunks: Vec<Chunk>,
 }
 
@@ -66,7 +66,7 @@ impl Bits {
     }
 
     #[inline]
-    pub(super) fn contains(&self, page: u64) -> bool {
+    pub(crate) fn contains(&self, page: u64) -> bool {
         self.word(page / WORD) >> (page % WORD) & 1 == 1
     }
 
@@ -92,6 +92,16 @@ impl Bits {
         self.change(start, len, Chunk::Full, |word, mask| *word |= mask);
     }
 
+    /// Adds pages, as far as none of them is there: whether none was.
+    pub(crate) fn claim(&mut self, start: u64, len: u64) -> bool {
+        let end = start + len;
+        let to = self.first(start, end).unwrap_or(end);
+        if to > start {
+            self.add(start, to - start);
+        }
+        to == end
+    }
+
     /// Takes pages out that are in the set.
     pub(super) fn remove(&mut self, start: u64, len: u64) {
         self.change(start, len, Chunk::Empty, |word, mask| *word &= !mask);
@@ -114,12 +124,12 @@ impl Bits {
     }
 
     /// The first page of the set from `from` on and before `end`.
-    pub(super) fn first(&self, from: u64, end: u64) -> Option<u64> {
+    pub(crate) fn first(&self, from: u64, end: u64) -> Option<u64> {
         self.first_of(from, end.min(self.chunks.len() as u64 * CHUNK), |word| word)
     }
 
     /// The first page from `from` on and before `end` that is not in the set.
-    pub(super) fn first_missing(&self, from: u64, end: u64) -> Option<u64> {
+    pub(crate) fn first_missing(&self, from: u64, end: u64) -> Option<u64> {
         self.first_of(from, end, |word| !word)
     }
 

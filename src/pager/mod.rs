@@ -43,6 +43,7 @@ use std::time::{Duration, Instant};
 
 use parking_lot::{Mutex, RwLock};
 
+pub(crate) use bits::Bits;
 pub(crate) use commit::{Commit, Committed};
 pub(crate) use gather::Gathering;
 pub(crate) use pages::{Pages, PagesMut};
