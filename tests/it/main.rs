@@ -4,6 +4,7 @@
 mod corruption;
 mod files;
 mod full_disk;
+mod hostile;
 mod kill;
 mod mapping;
 mod mutations;
