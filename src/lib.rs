@@ -74,7 +74,7 @@ mod btree;
 mod catalog;
 mod database;
 mod error;
-mod inspect;
+pub mod inspect;
 mod instance;
 #[cfg(feature = "internals")]
 #[doc(hidden)]
@@ -96,7 +96,7 @@ pub mod types;
 
 pub use database::Database;
 pub use error::{Error, Result};
-pub use inspect::{CheckReport, CompactReport, Fault, Progress, Recovery, Stats, TableStats};
+pub use inspect::{CheckReport, CompactReport, Fault, Progress, Recovery, Stats, TableStats, Usage};
 pub use options::{Advice, Durability, OpenOptions};
 pub use range::{Entry, Range};
 pub use raw::{Change, RawBounds, RawChange, RawChanges, RawEntry, RawRange, RawTable, RawTableMut};

@@ -84,7 +84,7 @@ impl Bits {
         self.chunks.iter().filter(|chunk| matches!(chunk, Chunk::Words(_))).count()
     }
 
-    pub(super) fn add(&mut self, start: u64, len: u64) {
+    pub(crate) fn add(&mut self, start: u64, len: u64) {
         let chunks = index((start + len).div_ceil(CHUNK));
         if chunks > self.chunks.len() {
             self.chunks.resize(chunks, Chunk::Empty);

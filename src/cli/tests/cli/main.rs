@@ -7,11 +7,15 @@ mod formats;
 mod help;
 mod inspection;
 mod large;
+mod lmdb;
 mod loading;
 mod pipes;
 mod readers;
 mod reads;
+mod terminal;
+mod top;
 mod unlocked;
+mod views;
 mod watch;
 
 use std::fs;
