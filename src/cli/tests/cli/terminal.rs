@@ -6,6 +6,7 @@ use std::io::{Read, Write};
 use std::num::NonZero;
 use std::os::fd::OwnedFd;
 use std::process::{Child, Command, ExitStatus};
+use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::{Mode, OFlags};
@@ -18,6 +19,9 @@ use crate::{Place, tool};
 
 pub(crate) const COLUMNS: u16 = 100;
 pub(crate) const ROWS: u16 = 30;
+
+/// So long nothing takes that comes at all, on however busy a machine.
+const PATIENCE: Duration = Duration::from_secs(120);
 
 /// A run of the tool on a terminal of its own.
 pub(crate) struct OnTerminal {
@@ -63,11 +67,13 @@ impl OnTerminal {
         self.parser.screen()
     }
 
-    /// Reads on until the screen is as wanted, or the tool has ended.
+    /// Reads on until the screen is as wanted. Fails where the tool has ended, or does not get there.
     #[track_caller]
     pub(crate) fn until(&mut self, what: impl Fn(&str) -> bool) {
         let mut bytes = [0; 4096];
+        let begin = Instant::now();
         while !what(&self.screen()) {
+            assert!(begin.elapsed() < PATIENCE, "never shown:\n{}", self.screen());
             if !self.has_output() {
                 if let Some(status) = self.child.try_wait().unwrap() {
                     panic!("ended with {status}:\n{}", self.screen());
@@ -114,7 +120,9 @@ impl OnTerminal {
         let mark = b"<end>";
         let mut bytes = [0; 4096];
         let mut status = None;
+        let begin = Instant::now();
         while !self.written.ends_with(mark) {
+            assert!(begin.elapsed() < PATIENCE, "does not end:\n{}", self.screen());
             if status.is_none() && !self.has_output() {
                 status = self.child.try_wait().unwrap();
                 if status.is_some() {
