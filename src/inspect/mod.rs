@@ -383,14 +383,14 @@ pub(crate) fn check(
         collect(&mut census, Some(name));
     }
     // What damaged pages led to is lost as well, and says nothing new.
-    let damaged = !faults.is_empty();
+    let damaged = census.has_faults();
     let mut from = 0;
-    while let Some(start) = census.first_unclaimed(from).filter(|_| !damaged) {
-        let end = (start..root.page_count).find(|page| census.is_claimed(*page)).unwrap_or(root.page_count);
+    while let Some((start, end)) = census.first_unclaimed(from).filter(|_| !damaged) {
         let what = format!("it and the {} pages behind it are neither in use nor free", end - start - 1);
-        faults.push(Fault { page: Some(start), table: None, what });
+        census.fault(start, what);
         from = end;
     }
+    collect(&mut census, None);
     let tables = tables.len() as u64;
     Ok(CheckReport { faults, pages: census.pages, entries, tables, free_pages, pending_pages })
 }

@@ -293,7 +293,8 @@ pub(super) fn read_metas(storage: &Storage) -> Result<Vec<Slot>> {
     }
     found.sort_by_key(|slot| std::cmp::Reverse(slot.meta.sequence));
     if let [a, b] = &found[..]
-        && (a.meta.database_id, a.meta.page_size) != (b.meta.database_id, b.meta.page_size)
+        && (a.meta.database_id, a.meta.lineage_id, a.meta.page_size)
+            != (b.meta.database_id, b.meta.lineage_id, b.meta.page_size)
     {
         return Err(Error::corrupted(0, "database id", "the same in both meta pages", "two"));
     }
@@ -394,7 +395,8 @@ pub(super) fn newer_head(
     let root = record.root;
     let page_size = adopted.meta.page_size as usize;
     let builds_on = record.base_sums.contains(&Meta::sum_of(&adopted.bytes));
-    let fits = root.page_count.saturating_mul(page_size as u64) <= storage.len()?;
+    let fits = root.fault(page_size, adopted.meta.ceiling).is_none()
+        && root.page_count.saturating_mul(page_size as u64) <= storage.len()?;
     // Equal boots prove nothing, but different ones rule the record out: it was never synced.
     if !builds_on || record.boot_id != boot_id()? || root.txn <= adopted.meta.root.txn || !fits {
         return Ok(None);

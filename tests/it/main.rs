@@ -6,6 +6,7 @@ mod corruption;
 mod files;
 mod fixtures;
 mod full_disk;
+mod hostile;
 mod kill;
 mod mapping;
 mod mutations;
