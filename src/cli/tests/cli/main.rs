@@ -10,6 +10,7 @@ mod inspection;
 mod large;
 mod lmdb;
 mod loading;
+mod measuring;
 mod pipes;
 mod readers;
 mod reads;
