@@ -11,6 +11,7 @@ mod large;
 mod lmdb;
 mod loading;
 mod map;
+mod measuring;
 mod pipes;
 mod readers;
 mod reads;
