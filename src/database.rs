@@ -123,6 +123,11 @@ impl Database {
             Nameless::Memory => Storage::memory()?,
             Nameless::File => Storage::temporary()?,
         };
+        Self::create_alone(options, storage)
+    }
+
+    /// An empty database in a storage that nobody else has open.
+    pub(crate) fn create_alone(options: &OpenOptions, storage: Storage) -> Result<Database> {
         format(&storage, options.page_size as usize)?;
         Ok(Self::of(options, open(storage, None, Config::new(options))?))
     }

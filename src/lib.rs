@@ -72,6 +72,7 @@
 
 mod btree;
 mod catalog;
+mod copy;
 mod database;
 mod error;
 pub mod inspect;
@@ -94,6 +95,7 @@ mod tests;
 mod transaction;
 pub mod types;
 
+pub use copy::{CopyReport, SnapshotCopy};
 pub use database::Database;
 pub use error::{Error, Result};
 pub use inspect::{CheckReport, CompactReport, Fault, Progress, Recovery, Stats, TableStats, Usage};

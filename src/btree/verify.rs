@@ -1,6 +1,9 @@
 //! The whole of one tree, page by page: what the whole-file check and the statistics are made of.
 
+use std::ops::Range;
+
 use super::cuts::{merge_limit, must_merge};
+use super::sizes::{Fills, Sizes, add_fill};
 use crate::error::{Error, Result};
 use crate::page::{Child, LeafValue, OverflowRef, Page, TreeRoot, check_unused, merged_len, run_pages};
 use crate::pager::{Bits, Pages};
@@ -40,6 +43,10 @@ pub(crate) struct TreeCensus {
     pub(crate) value_bytes: u64,
     /// Bytes of branch and leaf pages that are in use.
     pub(crate) used_bytes: u64,
+    pub(crate) branch_fill: Fills,
+    pub(crate) leaf_fill: Fills,
+    pub(crate) key_sizes: Sizes,
+    pub(crate) value_sizes: Sizes,
 }
 
 impl Census {
@@ -74,6 +81,24 @@ impl Census {
     pub(crate) fn first_unclaimed(&self, from: u64) -> Option<(u64, u64)> {
         let start = self.claimed.first_missing(from, self.page_count)?;
         Some((start, self.claimed.first(start, self.page_count).unwrap_or(self.page_count)))
+    }
+
+    /// Takes a page out again.
+    pub(crate) fn disclaim(&mut self, page: u64) {
+        if self.claimed.contains(page) {
+            self.claimed.remove(page, 1);
+        }
+    }
+
+    /// The pages that were claimed, as runs, ascending.
+    pub(crate) fn claimed_runs(&self) -> Vec<Range<u64>> {
+        let (mut runs, mut from) = (Vec::new(), 0);
+        while let Some(start) = self.claimed.first(from, self.page_count) {
+            let end = self.claimed.first_missing(start, self.page_count).unwrap_or(self.page_count);
+            runs.push(start..end);
+            from = end;
+        }
+        runs
     }
 
     /// Claims pages for one owner; whether they were inside the file and nobody's.
@@ -134,15 +159,18 @@ impl<'w> Walk<'w> {
             return None;
         }
         let page = self.page(child, level).inspect_err(|error| self.census.error(id, error)).ok()?;
-        self.tree.used_bytes += (page.bytes().len() - page.free_len()) as u64;
+        let (used, page_size) = (page.bytes().len() - page.free_len(), page.bytes().len());
+        self.tree.used_bytes += used as u64;
         if self.depth == Depth::Check {
             self.check_page(page, id, lower, upper);
         }
         if page.is_leaf() {
             self.tree.leaf_pages += 1;
+            add_fill(&mut self.tree.leaf_fill, used, page_size);
             self.leaf(page, child);
         } else {
             self.tree.branch_pages += 1;
+            add_fill(&mut self.tree.branch_fill, used, page_size);
             self.branch(page, child, lower, upper);
         }
         Some(page)
@@ -166,17 +194,23 @@ impl<'w> Walk<'w> {
 
     fn leaf(&mut self, page: Page<'_>, child: &Child) {
         for i in 0..page.len() {
-            self.tree.key_bytes += (page.prefix().len() + page.suffix(i).len()) as u64;
-            match page.value(i) {
-                LeafValue::Inline(value) => self.tree.value_bytes += value.len() as u64,
-                LeafValue::Overflow(run) => self.run(&run, child),
-            }
+            let key_len = page.prefix().len() + page.suffix(i).len();
+            self.tree.key_bytes += key_len as u64;
+            self.tree.key_sizes.add(key_len);
+            let value_len = match page.value(i) {
+                LeafValue::Inline(value) => value.len(),
+                LeafValue::Overflow(run) => {
+                    self.run(&run, child);
+                    run.len as usize
+                }
+            };
+            self.tree.value_bytes += value_len as u64;
+            self.tree.value_sizes.add(value_len);
         }
     }
 
     fn run(&mut self, run: &OverflowRef, leaf: &Child) {
         let (id, len) = (run.page().0, run_pages(u64::from(run.len), self.pages.page_size()));
-        self.tree.value_bytes += u64::from(run.len);
         self.tree.overflow_pages += len;
         if !leaf.has_overflow() {
             self.census.fault(leaf.page().0, "its parent does not say that it has an overflow run");

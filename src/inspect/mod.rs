@@ -24,6 +24,7 @@ use crate::error::{Error, Result};
 use crate::page::TableRecord;
 use crate::pager::{Pager, Pages, ReadSnapshot};
 
+pub use crate::btree::Sizes;
 pub use crate::page::decode::{
     BranchCell, ChildFields, DecodedPage, Field, FieldValue, HeadPage, Layout, LeafCell, LeafContent,
     LogRecord, MetaPage, PageBody, PageFault, PageHeader, RecordFields, RootFields, RunReference, SlotFields,
@@ -113,6 +114,14 @@ pub struct TableStats {
     pub value_bytes: u64,
     /// The share of its branch and leaf pages that is in use, from 0 to 1.
     pub fill: f64,
+    /// How many of its branch pages are in use how far: below a tenth, and so on, and from nine tenths on.
+    pub branch_fill: [u64; 10],
+    /// The same of its leaf pages.
+    pub leaf_fill: [u64; 10],
+    /// How long its keys are.
+    pub key_sizes: Sizes,
+    /// How long its values are.
+    pub value_sizes: Sizes,
 }
 
 /// What opening a database found.
@@ -304,6 +313,10 @@ fn table_stats(name: String, record: TableRecord<String>, tree: &TreeCensus, pag
         key_bytes: tree.key_bytes,
         value_bytes: tree.value_bytes,
         fill: share(tree.used_bytes, tree_bytes),
+        branch_fill: tree.branch_fill,
+        leaf_fill: tree.leaf_fill,
+        key_sizes: tree.key_sizes,
+        value_sizes: tree.value_sizes,
     }
 }
 

@@ -41,12 +41,11 @@ pub(crate) fn readers(pager: &Pager) -> Result<Vec<Reader>> {
 /// O(reader slots + records of the free-space log).
 pub(crate) fn usage(pager: &Pager) -> Result<Usage> {
     // Before the snapshot is taken, which is one too; and what is durable is visible.
-    let (list, durable_txn) = (pager.readers()?, pager.durable());
+    let (mut list, durable_txn) = (pager.readers()?, pager.durable());
     let snapshot = pager.begin_read()?;
     let survey = snapshot.survey()?;
     let root = *snapshot.pages().root();
     let page_size = pager.page_size() as u64;
-    let mut list = list;
     list.sort_by_key(|reading| (reading.txn, reading.since_ms));
     let mut readers = Vec::with_capacity(list.len());
     // Many read the same.
@@ -60,7 +59,7 @@ pub(crate) fn usage(pager: &Pager) -> Result<Usage> {
     let pending_pages = snapshot.pending(&survey);
     Ok(Usage {
         file_bytes: pager.storage().len()?,
-        page_size: u32::try_from(page_size).expect("a page has at most 65,536 bytes"),
+        page_size: u32::try_from(pager.page_size()).expect("a page has at most 65,536 bytes"),
         pages: root.page_count,
         free_space_pages: survey.log_pages.len() as u64,
         free_pages: unused - pending_pages,

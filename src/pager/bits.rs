@@ -103,7 +103,7 @@ impl Bits {
     }
 
     /// Takes pages out that are in the set.
-    pub(super) fn remove(&mut self, start: u64, len: u64) {
+    pub(crate) fn remove(&mut self, start: u64, len: u64) {
         self.change(start, len, Chunk::Empty, |word, mask| *word &= !mask);
     }
 

@@ -15,6 +15,7 @@ mod arena;
 mod bits;
 mod checked;
 mod commit;
+mod copy;
 mod examine;
 mod extents;
 mod free_log;
@@ -46,6 +47,7 @@ use parking_lot::{Mutex, RwLock};
 
 pub(crate) use bits::Bits;
 pub(crate) use commit::{Commit, Committed};
+pub(crate) use copy::{CopyPlan, Sink};
 pub(crate) use examine::examine;
 pub use examine::{Examination, HeadState, MetaState};
 pub(crate) use gather::Gathering;

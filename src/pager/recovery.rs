@@ -129,8 +129,7 @@ fn open_behind_door(
             return Err(Error::Locked { path: storage.path().to_owned() });
         }
     }
-    let seed = Seed::of(&meta.database_id);
-    let base = Arc::new(Base { shared, page_size, seed, storage, _lock: lock });
+    let base = base_of(storage, lock, shared, &meta);
     let file_pages = base.storage.len()? / page_size as u64;
     // What is behind an adopted head is not known page by page: it is synced before a meta page names it.
     let head = head.map_or_else(|| Head::durable(root), |root| Head { root, written: None });
@@ -167,6 +166,19 @@ fn open_behind_door(
     }
     pager.base.shared.set_recovered();
     Ok(pager)
+}
+
+fn base_of(storage: Storage, lock: Option<Lock>, shared: Shared, meta: &Meta) -> Arc<Base> {
+    Arc::new(Base {
+        shared,
+        page_size: meta.page_size as usize,
+        seed: Seed::of(&meta.database_id),
+        database_id: meta.database_id,
+        read_only_compatible: meta.read_only_compatible,
+        compatible: meta.compatible,
+        storage,
+        _lock: lock,
+    })
 }
 
 /// What those say who have the file open: their state is taken as it is, whatever the file alone would say.
@@ -427,7 +439,7 @@ pub(super) fn boot_id() -> Result<[u8; 16]> {
 }
 
 /// Sixteen random bytes from the system.
-fn random_id() -> Result<[u8; 16]> {
+pub(super) fn random_id() -> Result<[u8; 16]> {
     let path = std::path::Path::new("/dev/urandom");
     let mut id = [0; 16];
     let mut source = std::fs::File::open(path).map_err(|error| Error::io("open", path, error))?;

@@ -32,6 +32,11 @@ pub(crate) struct Base {
     pub(super) shared: Shared,
     pub(super) page_size: usize,
     pub(super) seed: Seed,
+    /// What meta pages say and never changes while the file is open: the id, and the features that who does
+    /// not know them may read (`read_only_compatible`), and ignore (`compatible`).
+    pub(super) database_id: [u8; 16],
+    pub(super) read_only_compatible: u64,
+    pub(super) compatible: u64,
 }
 
 /// A mapping of the file, and what has been checked of it.
@@ -166,6 +171,11 @@ impl Snapshot {
     /// Bytes of such a page.
     pub(super) fn raw_len(&self) -> usize {
         self.view.base.page_size
+    }
+
+    /// The bytes of neighbouring pages of the root, unchecked.
+    pub(super) fn raw_pages(&self, id: PageId, pages: u64) -> Result<&[u8]> {
+        self.pages(id, pages, self.root.txn)
     }
 
     /// The bytes of a page of another kind than the tree's, unchecked.

@@ -110,6 +110,28 @@ fn refuse_unless_regular(path: &Path, found: FileType) -> Result<()> {
     Err(Error::NotAFile { path: path.to_owned(), found })
 }
 
+/// Whether what stands there may be replaced: nothing, or a file that nobody has open as a database.
+pub(super) fn check_replaceable(path: &Path) -> Result<()> {
+    match fs::metadata(path) {
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
+        found => {
+            let found = found.map_err(|error| Error::io("stat", path, error))?;
+            refuse_unless_regular(path, found.file_type())?;
+        }
+    }
+    #[cfg(target_os = "linux")]
+    {
+        // O_NONBLOCK: another thing may stand there by now.
+        let file = OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY).open(path);
+        let file = file.map_err(|error| open_error("open", path, error))?;
+        let present = super::lock_file::is_anybody_present(&file);
+        if present.map_err(|error| Error::io("fcntl", path, error))? {
+            return Err(Error::Locked { path: path.to_owned() });
+        }
+    }
+    Ok(())
+}
+
 /// A file on its way to its name. Until it has arrived, dropping this removes it.
 pub(super) struct NewFile {
     path: PathBuf,
@@ -122,12 +144,20 @@ pub(super) struct NewFile {
 impl NewFile {
     /// Makes an empty file beside `path`, named `.folio-new-<process id>-<number>`.
     pub(super) fn beside(path: &Path) -> Result<(NewFile, File)> {
+        let made = Self::of_any_kind(path, false)?;
+        refuse_if_shared(path, sys::file_system(&made.0.directory))?;
+        Ok(made)
+    }
+
+    /// The same on any file system, for a file that nobody maps; with `replace` also where there is a file
+    /// already.
+    pub(super) fn of_any_kind(path: &Path, replace: bool) -> Result<(NewFile, File)> {
         if path.as_os_str().as_bytes().ends_with(b"/") || path.file_name().is_none() {
             return Err(Error::io("open", path, io::Error::from_raw_os_error(libc::EISDIR)));
         }
         // The rename at the end decides. This only spares the work, and asks no right to write of who has
         // none.
-        if fs::symlink_metadata(path).is_ok() {
+        if !replace && fs::symlink_metadata(path).is_ok() {
             return Err(Error::AlreadyExists { path: path.to_owned() });
         }
         let parent = match path.parent() {
@@ -135,7 +165,6 @@ impl NewFile {
             _ => Path::new("."),
         };
         let directory = File::open(parent).map_err(|error| Error::io("open", parent, error))?;
-        refuse_if_shared(path, sys::file_system(&directory))?;
         // As SQLite's files: everybody may read them unless the umask says otherwise.
         let (file, temporary) = create_unique(parent, ".folio-new", 0o644)?;
         Ok((NewFile { path: path.to_owned(), temporary, directory, arrived: false }, file))

@@ -145,6 +145,37 @@ impl Storage {
         Ok(storage)
     }
 
+    /// Writes a file that nobody has open until it is there, whole or not at all, as [`create`](Self::create)
+    /// does. With `replace` it takes the place of a file of that name, if nobody has that open as a database.
+    /// The storage that `fill` gets syncs nothing; that is done when it has returned. If it is not `mapped`,
+    /// any file system will do.
+    ///
+    /// # Errors
+    /// As [`create`](Self::create); [`Error::Locked`]; [`Error::NotAFile`] where something else than a file
+    /// would be replaced.
+    pub(crate) fn write_file<R>(
+        path: &Path,
+        replace: bool,
+        mapped: bool,
+        fill: impl FnOnce(Storage) -> Result<R>,
+    ) -> Result<R> {
+        if replace {
+            file::check_replaceable(path)?;
+        }
+        let (new, file) = file::NewFile::of_any_kind(path, replace)?;
+        if mapped {
+            file::refuse_if_shared(path, sys::file_system(&file))?;
+        }
+        let mine = file.try_clone().map_err(|error| Error::io("dup", path, error))?;
+        let probe = Probe::default();
+        let filled = fill(Storage::new(mine, path.to_owned(), Access::ReadWrite, Reach::ThisProcess, probe))?;
+        match replace {
+            true => new.publish(&file, |from, to| std::fs::rename(from, to))?,
+            false => new.publish(&file, file::rename_to_free_name)?,
+        }
+        Ok(filled)
+    }
+
     /// A file in memory, without a name. Where the system has no such thing:
     /// [`temporary`](Storage::temporary).
     pub(crate) fn memory() -> Result<Storage> {

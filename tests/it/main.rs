@@ -1,6 +1,7 @@
 //! The one integration test binary. Each module opens with its goal and its method.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking, its helpers too")]
 
+mod copy;
 mod corruption;
 mod files;
 mod full_disk;

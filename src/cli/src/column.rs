@@ -3,10 +3,12 @@
 //! Columns of type `bytes` and `str` are stored as the text's own bytes, so they are read without allocating
 //! and written without it when nothing needs escaping. All other types go through `folio::types`.
 
+use std::borrow::Cow;
 use std::io::{self, Write};
 
 use serde_json::Value;
 
+use crate::base64;
 use crate::failure::{Failure, chain};
 
 /// Which column.
@@ -140,6 +142,41 @@ impl Column {
         self.checked(room).map(|_| ())
     }
 
+    /// The stored bytes of base64.
+    pub(crate) fn parse_base64(&self, text: &[u8], room: &mut Vec<u8>) -> Result<(), String> {
+        base64::read(text, room)?;
+        self.checked(room).map(|_| ())
+    }
+
+    /// The stored bytes of a cell of CSV.
+    pub(crate) fn parse_cell(&self, text: &[u8], room: &mut Vec<u8>) -> Result<(), String> {
+        match self.form {
+            Form::Bytes | Form::Str => {
+                self.checked(text)?;
+                room.clear();
+                room.extend_from_slice(text);
+                Ok(())
+            }
+            Form::Bare | Form::Other => self.parse_field(text, room).map(|_| ()),
+        }
+    }
+
+    /// Whether cells of CSV may hold base64.
+    pub(crate) fn may_be_base64(&self) -> bool {
+        matches!(self.form, Form::Bytes | Form::Str)
+    }
+
+    /// The text of a cell of CSV; none where the bytes are no text, or one with control characters other than
+    /// tabs and line ends.
+    pub(crate) fn cell<'a>(&self, bytes: &'a [u8]) -> Result<Option<Cow<'a, str>>, Failure> {
+        if !self.may_be_base64() {
+            return Ok(Some(Cow::Owned(self.render(bytes)?)));
+        }
+        let is_shown = |c: char| !c.is_control() || matches!(c, '\t' | '\n' | '\r');
+        let text = str::from_utf8(bytes).ok().filter(|text| text.chars().all(is_shown));
+        Ok(text.map(Cow::Borrowed))
+    }
+
     /// The text of stored bytes, for people and for lines: never a tab or a line end in text.
     pub(crate) fn write(&self, out: &mut impl Write, bytes: &[u8]) -> Result<(), Failure> {
         let is_text = matches!(self.form, Form::Bytes | Form::Str);
@@ -159,7 +196,7 @@ impl Column {
         Ok(())
     }
 
-    /// A member of a JSON object: `"key":"text"`, or `"key_hex":"00ff"` for bytes that are not UTF-8.
+    /// A member of a JSON object: `"key":"text"`, or `"key_base64":"AP8="` for bytes that are not UTF-8.
     pub(crate) fn write_json(&self, out: &mut impl Write, bytes: &[u8]) -> Result<(), Failure> {
         let name = match self.side {
             Side::Key => "key",
@@ -193,10 +230,8 @@ impl Column {
                 write_json_string(out, text)?;
             }
             None => {
-                write!(out, "\"{name}_hex\":\"")?;
-                for byte in bytes {
-                    out.write_all(&[hex(byte >> 4), hex(byte & 15)])?;
-                }
+                write!(out, "\"{name}_base64\":\"")?;
+                base64::write(out, bytes)?;
                 out.write_all(b"\"")?;
             }
         }
@@ -264,10 +299,6 @@ fn piece_len(bytes: &[u8]) -> usize {
     // A sequence has at most three continuation bytes; where there are more, it is none.
     let is_start = |at: &usize| bytes.get(*at).is_some_and(|byte| byte & 0xc0 != 0x80);
     (PIECE - 3..=PIECE).rev().find(is_start).unwrap_or(PIECE)
-}
-
-fn hex(digit: u8) -> u8 {
-    if digit < 10 { b'0' + digit } else { b'a' + digit - 10 }
 }
 
 fn digit(character: u8) -> Option<u8> {

@@ -6,7 +6,9 @@ use std::ops::Bound;
 use clap::{Args, ValueEnum};
 use folio::{Database, RawBounds, ReadTransaction, TableInfo};
 
+use crate::base64;
 use crate::column::Column;
+use crate::csv;
 use crate::failure::{Failure, chain};
 use crate::lmdb::shape::Shape;
 use crate::lmdb::write::Section;
@@ -24,8 +26,12 @@ use crate::progress::Progress;
 ///   tsv    A line is a key, a tab and a value, with \t \n \r \\ \xHH in place
 ///          of what would not be text.
 ///   jsonl  A line is {"key":..,"value":..}: strings for text, numbers and truth
-///          values where the type has them, and "key_hex" or "value_hex" with
-///          hexadecimal digits for bytes that are not UTF-8.
+///          values where the type has them, and "key_base64" or "value_base64"
+///          for bytes that are not UTF-8.
+///   csv    Rows of RFC 4180 below one that names the columns: key, value and,
+///          for text and bytes, base64. That says which of the others are in
+///          base64: key, value or both, where they are not text that can be
+///          shown.
 ///   dump   LMDB's text, for mdb_load, mdbx_load and `folio load --format dump`:
 ///          several tables with their names. Tables with keys of the types
 ///          (bytes,bytes), (bytes,[u8;N]), (bytes,u64) and the like and values
@@ -73,6 +79,7 @@ struct LmdbArgs {
 enum Format {
     Tsv,
     Jsonl,
+    Csv,
     Dump,
 }
 
@@ -89,11 +96,9 @@ const EVERYTHING: RawBounds<'static> = (Bound::Unbounded, Bound::Unbounded);
 
 impl Dump {
     pub(crate) fn run(self) -> Result<(), Failure> {
-        let format = match self.format {
-            Format::Tsv => LineFormat::Tsv,
-            Format::Jsonl => LineFormat::Jsonl,
-            Format::Dump => return self.lmdb.run(&self.db.open()?, self.tables),
-        };
+        if self.format == Format::Dump {
+            return self.lmdb.run(&self.db.open()?, self.tables);
+        }
         let LmdbArgs { all, print, main, mapsize } = &self.lmdb;
         if *all || *print || main.is_some() || mapsize.is_some() {
             let text = "--all, --print, --main and --mapsize are for --format dump alone";
@@ -110,9 +115,17 @@ impl Dump {
         let values = Column::of_values(table.value_type());
         let mut out = output::stdout();
         let progress = Progress::of_things("dumping", table.len());
+        if self.format == Format::Csv {
+            write_csv_header(&mut out, &keys, &values)?;
+        }
         for (entry, done) in table.range(EVERYTHING)?.zip(0_u64..) {
             let (key, value) = entry?;
-            write_entry(&mut out, format, (&keys, &key), (&values, value))?;
+            let (key, value) = ((&keys, &key[..]), (&values, value));
+            match self.format {
+                Format::Csv => write_csv_row(&mut out, key, value)?,
+                Format::Jsonl => write_entry(&mut out, LineFormat::Jsonl, key, value)?,
+                Format::Tsv | Format::Dump => write_entry(&mut out, LineFormat::Tsv, key, value)?,
+            }
             if done.is_multiple_of(4096) {
                 progress.set(done);
             }
@@ -224,6 +237,41 @@ fn map_size(db: &Database) -> u64 {
         }
     };
     needed.clamp(15 << 20, 1 << 46).next_multiple_of(1 << 20) + (1 << 20)
+}
+
+fn write_csv_header(out: &mut impl Write, keys: &Column, values: &Column) -> Result<(), Failure> {
+    let may_be_base64 = keys.may_be_base64() || values.may_be_base64();
+    out.write_all(if may_be_base64 { b"key,value,base64" } else { b"key,value" })?;
+    out.write_all(csv::END)?;
+    Ok(())
+}
+
+fn write_csv_row(
+    out: &mut impl Write,
+    (keys, key): (&Column, &[u8]),
+    (values, value): (&Column, &[u8]),
+) -> Result<(), Failure> {
+    let mut coded: [&[u8]; 2] = [b"", b""];
+    for (i, (column, bytes)) in [(keys, key), (values, value)].into_iter().enumerate() {
+        match column.cell(bytes)? {
+            Some(text) => csv::write_cell(out, &text)?,
+            None => {
+                base64::write(out, bytes)?;
+                coded[i] = [&b"key"[..], b"value"][i];
+            }
+        }
+        if i == 0 {
+            out.write_all(b",")?;
+        }
+    }
+    if keys.may_be_base64() || values.may_be_base64() {
+        let between: &[u8] = if coded.iter().all(|name| !name.is_empty()) { b" " } else { b"" };
+        for part in [b",", coded[0], between, coded[1]] {
+            out.write_all(part)?;
+        }
+    }
+    out.write_all(csv::END)?;
+    Ok(())
 }
 
 /// Writes one entry as one line.

@@ -8,21 +8,28 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+mod base64;
+mod bench;
 mod check;
 mod column;
 mod compact;
+mod completions;
+mod copy;
 mod count;
+mod csv;
 mod del;
 mod dump;
 mod failure;
 mod file_system;
 mod free;
 mod get;
+mod histogram;
 mod info;
 mod key_range;
 mod lmdb;
 mod load;
 mod log;
+mod map;
 mod open;
 mod output;
 mod page;
@@ -80,8 +87,12 @@ enum Command {
     Page(page::Page),
     Tree(tree::Tree),
     Free(free::Free),
+    Map(map::MapPages),
     Check(check::Check),
     Compact(compact::Compact),
+    Copy(copy::Copy),
+    Bench(bench::Bench),
+    Completions(completions::Completions),
 }
 
 fn main() -> ExitCode {
@@ -120,7 +131,11 @@ fn run(command: Command) -> Result<(), Failure> {
         Command::Page(page) => page.run(),
         Command::Tree(tree) => tree.run(),
         Command::Free(free) => free.run(),
+        Command::Map(map) => map.run(),
         Command::Check(check) => check.run(),
         Command::Compact(compact) => compact.run(),
+        Command::Copy(copy) => copy.run(),
+        Command::Bench(bench) => bench.run(),
+        Command::Completions(completions) => completions.run(),
     }
 }

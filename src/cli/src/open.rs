@@ -21,6 +21,10 @@ pub(crate) struct ToRead {
 }
 
 impl ToRead {
+    pub(crate) fn path(&self) -> &Path {
+        &self.db
+    }
+
     /// Opens it. The file must exist.
     pub(crate) fn open(&self) -> Result<Database, Failure> {
         if !self.unlocked {

@@ -1,7 +1,8 @@
 //! Standard output, and how numbers and tables look there.
 
-use std::io::{self, BufWriter, StdoutLock, Write};
+use std::io::{self, BufWriter, IsTerminal, StdoutLock, Write};
 
+use ratatui::crossterm::terminal;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 /// Standard output, locked and buffered. Commands flush it themselves, so that an error at the end is seen.
@@ -18,6 +19,18 @@ pub(crate) fn has_reader() -> bool {
         Ok(_) => !polled[0].revents().intersects(PollFlags::ERR | PollFlags::HUP),
         Err(_) => true,
     }
+}
+
+/// Whether what goes to standard output may be coloured.
+pub(crate) fn has_colours() -> bool {
+    io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|set| set.is_empty())
+}
+
+/// Columns of the terminal, or 80 where there is none; and its lines.
+pub(crate) fn window() -> (usize, Option<usize>) {
+    let size = if io::stdout().is_terminal() { terminal::size().ok() } else { None };
+    let size = size.filter(|(columns, lines)| *columns > 0 && *lines > 0);
+    size.map_or((80, None), |(columns, lines)| (usize::from(columns), Some(usize::from(lines))))
 }
 
 /// `1234567` as `1,234,567`.

@@ -22,7 +22,7 @@ const LOOK: Duration = Duration::from_secs(1);
 /// changes something in the table, or in the given range, is a line that says how much, and a line for each
 /// key in order: + key value, ~ key old new, - key, with tabs between. Commits that came between two looks
 /// are shown as one. In jsonl a change is an object with "first_txn", "txn", "change" (inserted, changed,
-/// removed), "key", "before" and "after", or "before_hex" and so on for bytes that are not UTF-8.
+/// removed), "key", "before" and "after", or "before_base64" and so on for bytes that are not UTF-8.
 ///
 /// It reads the pages that changed, not the whole table. The pages of what it has shown last are not reused
 /// until it shows the next commit. Ctrl-C stops it.

@@ -301,7 +301,7 @@ mod tests {
         check(b"VERSION=3\nHEADER=END\n 61\n 62\nDATA=END", &[entry("", b"a", b"b")]);
         check(b"VERSION=3\nHEADER=END\n \n \nDATA=END\n", &[entry("", b"", b"")]);
         check(b"VERSION=3\nHEADER=END\n aF\n Fa\nDATA=END\n", &[entry("", b"\xaf", b"\xfa")]);
-        let print = b"VERSION=3\nformat=print\ndatabase=t=1\ntype=btree\nHEADER=END\n\
+        let print = b"VERSION=3\nformat=print\ndatabase=t=1\ntype=btree\nHEADER=END\n \
                       \\\\\\5c\\5C a\n  \\0a\nDATA=END\n";
         check(print, &[entry("t=1", b"\\\\\\ a", b" \n")]);
         check(b"VERSION=3\r\nHEADER=END\r\n 61\r\n \r\nDATA=END\r\n", &[entry("", b"a", b"")]);

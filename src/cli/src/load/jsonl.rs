@@ -1,5 +1,5 @@
-//! Lines of one JSON object each: `{"key":..,"value":..}`, or `"key_hex"` and `"value_hex"` for bytes beyond
-//! text.
+//! Lines of one JSON object each: `{"key":..,"value":..}`, or `"key_base64"` and `"value_base64"` for bytes
+//! beyond text (`"key_hex"` and `"value_hex"` are read, too).
 
 use serde_json::{Map, Value};
 
@@ -25,8 +25,12 @@ impl Jsonl {
     fn parse(&mut self) -> Result<(), String> {
         let mut object: Map<String, Value> =
             serde_json::from_slice(self.lines.line()).map_err(|error| format!("no JSON object: {error}"))?;
-        let key = (object.remove("key"), object.remove("key_hex"));
-        let value = (object.remove("value"), object.remove("value_hex"));
+        let mut take = |name: &str| Given {
+            text: object.remove(name),
+            base64: object.remove(&format!("{name}_base64")),
+            hex: object.remove(&format!("{name}_hex")),
+        };
+        let (key, value) = (take("key"), take("value"));
         if let Some(name) = object.keys().next() {
             return Err(format!("{name:?} means nothing here: give \"key\" and \"value\""));
         }
@@ -35,17 +39,28 @@ impl Jsonl {
     }
 }
 
-fn parse_member(
-    name: &str,
-    column: &Column,
-    given: (Option<Value>, Option<Value>),
-    room: &mut Vec<u8>,
-) -> Result<(), String> {
+/// The ways to give a key or value, of which there must be one.
+struct Given {
+    text: Option<Value>,
+    base64: Option<Value>,
+    hex: Option<Value>,
+}
+
+fn parse_member(name: &str, column: &Column, given: Given, room: &mut Vec<u8>) -> Result<(), String> {
     match given {
-        (Some(text), None) => column.parse_json(&text, room).map_err(|error| format!("{name}: {error}")),
-        (None, Some(hex)) => column.parse_hex(&hex, room).map_err(|error| format!("{name}_hex: {error}")),
-        (None, None) => Err(format!("there is no {name:?}")),
-        (Some(_), Some(_)) => Err(format!("\"{name}\" and \"{name}_hex\" exclude each other")),
+        Given { text: Some(text), base64: None, hex: None } => {
+            column.parse_json(&text, room).map_err(|error| format!("{name}: {error}"))
+        }
+        Given { text: None, base64: Some(text), hex: None } => {
+            let text =
+                text.as_str().ok_or_else(|| format!("{name}_base64: base64 must stand in a string"))?;
+            column.parse_base64(text.as_bytes(), room).map_err(|error| format!("{name}_base64: {error}"))
+        }
+        Given { text: None, base64: None, hex: Some(hex) } => {
+            column.parse_hex(&hex, room).map_err(|error| format!("{name}_hex: {error}"))
+        }
+        Given { text: None, base64: None, hex: None } => Err(format!("there is no {name:?}")),
+        _ => Err(format!("\"{name}\", \"{name}_base64\" and \"{name}_hex\" exclude each other")),
     }
 }
 

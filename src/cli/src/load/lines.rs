@@ -33,6 +33,8 @@ pub(super) struct Lines {
     current: Option<Box<dyn BufRead>>,
     name: String,
     line: Vec<u8>,
+    /// What ended it.
+    end: &'static [u8],
     number: u64,
     bytes_read: u64,
     bytes_total: Option<u64>,
@@ -49,7 +51,8 @@ impl Lines {
             |path: &PathBuf| fs::metadata(path).ok().filter(fs::Metadata::is_file).map(|found| found.len());
         let bytes_total = waiting.iter().map(size).sum();
         let (name, line) = (String::new(), Vec::new());
-        Lines { waiting, current: None, name, line, number: 0, bytes_read: 0, bytes_total }
+        let end: &[u8] = b"";
+        Lines { waiting, current: None, name, line, end, number: 0, bytes_read: 0, bytes_total }
     }
 
     /// Reads the next line; false if there is none. It is then in [`Lines::line`].
@@ -74,8 +77,10 @@ impl Lines {
             }
             self.bytes_read += len as u64;
             self.number += 1;
+            self.end = b"";
             if self.line.pop_if(|byte| *byte == b'\n').is_some() {
-                self.line.pop_if(|byte| *byte == b'\r');
+                let returned = self.line.pop_if(|byte| *byte == b'\r').is_some();
+                self.end = if returned { b"\r\n" } else { b"\n" };
             }
             return Ok(true);
         }
@@ -85,13 +90,32 @@ impl Lines {
         &self.line
     }
 
+    /// What ended the line just read.
+    pub(super) fn end(&self) -> &[u8] {
+        self.end
+    }
+
+    /// Its number in its file, from 1 on.
+    pub(super) fn number(&self) -> u64 {
+        self.number
+    }
+
     /// A failure of the line just read.
     pub(super) fn fault(&self, reason: &str) -> Failure {
-        Failure::Message(format!("{}: {reason}", self.place()))
+        self.fault_in(self.number, reason)
+    }
+
+    /// A failure of an earlier line of the same file.
+    pub(super) fn fault_in(&self, number: u64, reason: &str) -> Failure {
+        Failure::Message(format!("{}: {reason}", self.place_of(number)))
     }
 
     pub(super) fn place(&self) -> String {
-        format!("{}:{}", self.name, self.number)
+        self.place_of(self.number)
+    }
+
+    pub(super) fn place_of(&self, number: u64) -> String {
+        format!("{}:{number}", self.name)
     }
 
     pub(super) fn bytes_read(&self) -> u64 {

@@ -17,6 +17,7 @@ use crate::output::{grouped, plural};
 use crate::progress::Progress;
 use crate::{open, output};
 
+mod csv;
 mod dump;
 mod files;
 mod jsonl;
@@ -37,8 +38,12 @@ pub(crate) use table_args::TableArgs;
 ///   tsv    A line is a key, a tab and a value, with the escapes
 ///          \t \n \r \\ \xHH. The value is all of the rest, tabs included.
 ///   jsonl  A line is {"key":..,"value":..}: strings, or numbers and truth
-///          values for such types. "key_hex" and "value_hex" take
-///          hexadecimal digits instead.
+///          values for such types. "key_base64" and "value_base64" take
+///          base64 instead, "key_hex" and "value_hex" hexadecimal digits.
+///   csv    Rows of RFC 4180, of which the first one of each file names the
+///          columns: key, value and, if it is there, base64, which says key,
+///          value or both where these are in base64. Cells hold text as it is,
+///          line ends in quotes too; there are no escapes.
 ///   lines  A line is a key as it stands, without escapes. Its value is empty.
 ///   files  Every file below the given folders: its path is the key, its
 ///          content the value. Links are not followed.
@@ -88,6 +93,7 @@ const BATCH: u64 = 1_000_000;
 enum Format {
     Tsv,
     Jsonl,
+    Csv,
     Lines,
     Files,
     Dump,
@@ -195,6 +201,7 @@ impl Load {
         Ok(match self.format {
             Format::Tsv => Box::new(tsv::Tsv::new(lines(), keys, values)),
             Format::Jsonl => Box::new(jsonl::Jsonl::new(lines(), keys, values)),
+            Format::Csv => Box::new(csv::Csv::new(lines(), keys, values)),
             Format::Lines => Box::new(lines::KeyLines::new(lines(), keys, values)),
             Format::Files => Box::new(files::Files::new(&self.inputs, &self.db, keys, values)?),
             Format::Dump => return Err(Failure::Usage("a dump names its tables".to_owned())),

@@ -69,7 +69,7 @@ fn jsonl_is_json_that_says_what_it_holds() {
     let text = place.run(&["dump", "x.folio", "t", "--format", "jsonl"]).succeeds().text();
     let lines: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     assert_eq!(lines[0], serde_json::json!({ "key": "a", "value": "t\t\"\\" }));
-    assert_eq!(lines[1], serde_json::json!({ "key_hex": "62ff", "value": "plain" }));
+    assert_eq!(lines[1], serde_json::json!({ "key_base64": "Yv8=", "value": "plain" }));
 }
 
 #[test]

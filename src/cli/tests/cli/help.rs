@@ -3,9 +3,30 @@
 
 use crate::Place;
 
-const COMMANDS: [&str; 19] = [
-    "load", "dump", "scan", "get", "put", "del", "count", "watch", "readers", "top", "tables", "stat",
-    "info", "pages", "page", "tree", "free", "check", "compact",
+const COMMANDS: [&str; 23] = [
+    "load",
+    "dump",
+    "scan",
+    "get",
+    "put",
+    "del",
+    "count",
+    "watch",
+    "readers",
+    "top",
+    "tables",
+    "stat",
+    "info",
+    "pages",
+    "page",
+    "tree",
+    "free",
+    "map",
+    "check",
+    "compact",
+    "copy",
+    "bench",
+    "completions",
 ];
 
 #[test]

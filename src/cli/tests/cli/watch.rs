@@ -143,7 +143,7 @@ fn jsonl_has_an_object_for_each_change() {
         &number(1),
         &[concat!(
             r#"{"first_txn":TXN,"txn":TXN,"change":"changed","key":"apple","#,
-            r#""before":"a fruit","after_hex":"ff22"}"#
+            r#""before":"a fruit","after_base64":"/yI="}"#
         )],
     );
     place.run(&["del", "words.folio", "words", "date"]).succeeds();
@@ -151,7 +151,7 @@ fn jsonl_has_an_object_for_each_change() {
     place.run(&["put", "words.folio", "words", "\\xfe", "x"]).succeeds();
     watch.shows(
         &number(3),
-        &[r#"{"first_txn":TXN,"txn":TXN,"change":"inserted","key_hex":"fe","after":"x"}"#],
+        &[r#"{"first_txn":TXN,"txn":TXN,"change":"inserted","key_base64":"/g==","after":"x"}"#],
     );
     assert_eq!(watch.ends().code(), Some(0));
 }

@@ -1,0 +1,87 @@
+//! `folio copy`: a backup of one snapshot, beside a writer.
+
+use std::io::{self, Write};
+use std::path::PathBuf;
+use std::time::Instant;
+
+use clap::Args;
+use folio::{CopyReport, Error};
+
+use crate::failure::Failure;
+use crate::open::ToRead;
+use crate::output;
+use crate::progress::Progress;
+
+/// Copy a database as it is at one moment, while others write to it
+///
+/// The copy is a database of its own, as if it had been closed at the newest
+/// transaction. It appears under its name when it is whole and on the disk, or
+/// not at all; until then it is named .folio-new-.. in the same directory.
+/// Without --compact its pages lie where they lay, free ones take no room, and
+/// every page is checked before it is copied: a damaged database gives an error.
+///
+/// Writers and readers go on meanwhile. But as long as it runs, the pages that
+/// it copies are not used again, so the file that is written to may grow
+/// (`folio readers` shows how much that is).
+#[derive(Debug, Args)]
+#[command(verbatim_doc_comment, after_help = EXAMPLES)]
+pub(crate) struct Copy {
+    #[command(flatten)]
+    db: ToRead,
+    /// The new file; - is standard output, where free pages are zeros
+    #[arg(value_name = "DEST")]
+    to: PathBuf,
+    /// Load the tables into a new database instead, packed and without free space: smaller, and slower
+    #[arg(long)]
+    compact: bool,
+    /// Replace DEST if it is there, unless somebody has it open as a database
+    #[arg(long)]
+    force: bool,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  folio copy words.folio backup.folio
+  folio copy words.folio - | gzip > backup.folio.gz";
+
+impl Copy {
+    pub(crate) fn run(self) -> Result<(), Failure> {
+        let db = self.db.open()?;
+        let tx = db.begin_read()?;
+        let start = Instant::now();
+        let progress = Progress::of_things("copying", 0);
+        let mut tell = |step: folio::Progress| progress.set_of(step.done, step.total);
+        let copy = tx.copy().compact(self.compact).replace(self.force).progress(&mut tell);
+        if self.to.as_os_str() == "-" {
+            return match copy.to_writer(&mut output::stdout()) {
+                Err(Error::Io { call: "write", source, .. }) => Err(Failure::Output(source)),
+                result => result.map(|_| ()).map_err(Failure::from),
+            };
+        }
+        let report = copy.to_file(&self.to).map_err(|error| match error {
+            Error::AlreadyExists { .. } => Failure::Message(format!("{error}: --force replaces it")),
+            Error::Locked { .. } => {
+                Failure::Message(format!("{error}: a database that somebody has open is not replaced"))
+            }
+            Error::Corrupted { .. } => {
+                Failure::Message(format!("{error}; nothing was copied: `folio check` says what is damaged"))
+            }
+            error => error.into(),
+        })?;
+        drop(progress);
+        say(&report, start).map_err(Failure::Output)
+    }
+}
+
+fn say(report: &CopyReport, start: Instant) -> io::Result<()> {
+    let mut out = output::stdout();
+    writeln!(
+        out,
+        "transaction {}: {}, {}, {:.3} s",
+        report.txn,
+        output::plural(report.pages, "page", "pages"),
+        output::bytes_exactly(report.bytes),
+        start.elapsed().as_secs_f64(),
+    )?;
+    out.flush()
+}

@@ -1,0 +1,147 @@
+//! Rows of RFC 4180 under a row that names the columns.
+
+use super::lines::Lines;
+use super::{Entry, Source};
+use crate::column::Column;
+use crate::csv::Row;
+use crate::failure::Failure;
+
+/// Entries from such rows.
+pub(super) struct Csv {
+    lines: Lines,
+    keys: Column,
+    values: Column,
+    row: Row,
+    /// The line that the row began with.
+    began: u64,
+    /// Of the current file.
+    header: Option<Header>,
+    key: Vec<u8>,
+    value: Vec<u8>,
+}
+
+/// Where the columns are.
+#[derive(Debug, Clone, Copy)]
+struct Header {
+    columns: usize,
+    key: usize,
+    value: usize,
+    base64: Option<usize>,
+}
+
+impl Csv {
+    pub(super) fn new(lines: Lines, keys: Column, values: Column) -> Self {
+        let (row, key, value) = (Row::default(), Vec::new(), Vec::new());
+        Csv { lines, keys, values, row, began: 0, header: None, key, value }
+    }
+
+    /// Reads the next row; false if there is none.
+    fn advance(&mut self) -> Result<bool, Failure> {
+        self.row.clear();
+        let mut is_open = false;
+        loop {
+            let before = self.lines.number();
+            if !self.lines.advance()? {
+                return match is_open {
+                    true => Err(self.fault("a quote is not closed")),
+                    false => Ok(false),
+                };
+            }
+            if !is_open {
+                self.began = self.lines.number();
+                if self.lines.line().is_empty() {
+                    continue;
+                }
+            } else if self.lines.number() <= before {
+                let reason = "a quote in the last row of the file before is not closed";
+                return Err(self.lines.fault(reason));
+            }
+            match self.row.line(self.lines.line(), self.lines.end()) {
+                Ok(true) => return Ok(true),
+                Ok(false) => is_open = true,
+                Err(reason) => return Err(self.fault(&reason)),
+            }
+        }
+    }
+
+    fn fault(&self, reason: &str) -> Failure {
+        self.lines.fault_in(self.began, reason)
+    }
+
+    fn parse(&mut self, header: Header) -> Result<(), String> {
+        let cells = self.row.cells();
+        if cells.len() != header.columns {
+            return Err(format!("{} cells, where the first row has {}", cells.len(), header.columns));
+        }
+        let is_base64 = match header.base64.and_then(|at| cells.get(at)).map(Vec::as_slice) {
+            None | Some(b"") => [false, false],
+            Some(b"key") => [true, false],
+            Some(b"value") => [false, true],
+            Some(b"key value" | b"value key") => [true, true],
+            Some(_) => return Err("base64: it is empty, key, value, or both with a space".to_owned()),
+        };
+        let cell = |at: usize| cells.get(at).map_or(&[][..], Vec::as_slice);
+        let sides = [
+            ("key", cell(header.key), &self.keys, &mut self.key),
+            ("value", cell(header.value), &self.values, &mut self.value),
+        ];
+        for ((name, text, column, room), is_base64) in sides.into_iter().zip(is_base64) {
+            let parsed = match is_base64 {
+                true => column.parse_base64(text, room),
+                false => column.parse_cell(text, room),
+            };
+            parsed.map_err(|reason| format!("{name}: {reason}"))?;
+        }
+        Ok(())
+    }
+}
+
+impl Header {
+    fn of(cells: &[Vec<u8>]) -> Option<Header> {
+        let bare = |i: usize, cell: &[u8]| match i {
+            0 => cell.strip_prefix(b"\xef\xbb\xbf").unwrap_or(cell).to_vec(),
+            _ => cell.to_vec(),
+        };
+        let names: Vec<_> = cells.iter().enumerate().map(|(i, cell)| bare(i, cell)).collect();
+        let at = |wanted: &str| names.iter().position(|name| name == wanted.as_bytes());
+        let (columns, base64) = (names.len(), at("base64"));
+        let known = 2 + usize::from(base64.is_some());
+        (columns == known).then_some(Header { columns, key: at("key")?, value: at("value")?, base64 })
+    }
+}
+
+impl Source for Csv {
+    fn next(&mut self) -> Result<Option<Entry<'_>>, Failure> {
+        loop {
+            let was_at = self.lines.number();
+            if !self.advance()? {
+                return Ok(None);
+            }
+            // Each file names its columns.
+            let header = self.header.filter(|_| self.began > was_at);
+            let Some(header) = header else {
+                self.header = Header::of(self.row.cells());
+                if self.header.is_none() {
+                    return Err(self.fault(
+                        "the first row of a file names the columns: key,value or key,value,base64 in any order",
+                    ));
+                }
+                continue;
+            };
+            self.parse(header).map_err(|reason| self.fault(&reason))?;
+            return Ok(Some((&self.key, &self.value)));
+        }
+    }
+
+    fn place(&self) -> String {
+        self.lines.place_of(self.began)
+    }
+
+    fn bytes_read(&self) -> u64 {
+        self.lines.bytes_read()
+    }
+
+    fn bytes_total(&self) -> Option<u64> {
+        self.lines.bytes_total()
+    }
+}
