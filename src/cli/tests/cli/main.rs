@@ -13,6 +13,7 @@ mod loading;
 mod pipes;
 mod readers;
 mod reads;
+mod salvage;
 mod terminal;
 mod top;
 mod unlocked;
