@@ -85,16 +85,18 @@ impl Census {
 
     /// Takes a page out again.
     pub(crate) fn disclaim(&mut self, page: u64) {
-        self.claimed.remove(page, 1);
+        if self.claimed.contains(page) {
+            self.claimed.remove(page, 1);
+        }
     }
 
     /// The pages that were claimed, as runs, ascending.
     pub(crate) fn claimed_runs(&self) -> Vec<Range<u64>> {
-        let mut runs: Vec<Range<u64>> = Vec::new();
-        let mut from = 0;
+        let (mut runs, mut from) = (Vec::new(), 0);
         while let Some(start) = self.claimed.first(from, self.page_count) {
-            from = self.claimed.first_missing(start, self.page_count).unwrap_or(self.page_count);
-            runs.push(start..from);
+            let end = self.claimed.first_missing(start, self.page_count).unwrap_or(self.page_count);
+            runs.push(start..end);
+            from = end;
         }
         runs
     }

@@ -15,6 +15,7 @@ mod measuring;
 mod pipes;
 mod readers;
 mod reads;
+mod salvage;
 mod terminal;
 mod top;
 mod unlocked;
