@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::error::{Error, Result};
-use crate::inspect::{self, CheckReport, CompactReport, Progress, Recovery, Stats};
+use crate::inspect::{self, CheckReport, CompactReport, Progress, Recovery, Stats, Usage};
 use crate::instance::{Identity, Instance, register, registered};
 use crate::options::OpenOptions;
 use crate::page::{TxnId, is_page_size};
@@ -288,6 +288,11 @@ impl Database {
     /// [`Error::Corrupted`]: [`check`](Self::check) says more. [`Error::Io`].
     pub fn stats(&self) -> Result<Stats> {
         inspect::stats(self.pager(), self.begin_read()?.snapshot())
+    }
+
+    /// How much of the file is in use, and by whom. Counts no pages and fails as [`readers`](Self::readers).
+    pub fn usage(&self) -> Result<Usage> {
+        inspect::usage(self.pager())
     }
 
     /// Everybody who has a read transaction open, in this process and in others, the oldest first: who keeps

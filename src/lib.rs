@@ -78,7 +78,7 @@ mod error;
 #[doc(hidden)]
 #[expect(clippy::unwrap_used, reason = "a target fails by panicking")]
 pub mod fuzzing;
-mod inspect;
+pub mod inspect;
 mod instance;
 #[cfg(feature = "internals")]
 #[doc(hidden)]
@@ -104,7 +104,7 @@ pub mod types;
 
 pub use database::Database;
 pub use error::{Error, Result};
-pub use inspect::{CheckReport, CompactReport, Fault, Progress, Recovery, Stats, TableStats};
+pub use inspect::{CheckReport, CompactReport, Fault, Progress, Recovery, Stats, TableStats, Usage};
 pub use options::{Advice, Durability, OpenOptions};
 pub use range::{Entry, Range};
 pub use raw::{Change, RawBounds, RawChange, RawChanges, RawEntry, RawRange, RawTable, RawTableMut};

@@ -6,10 +6,11 @@ use std::sync::Arc;
 
 use crate::catalog;
 use crate::error::{Error, Result};
+use crate::inspect::{self, FreeSpace, PageMap, Progress, TreeNode};
 use crate::instance::Instance;
 use crate::options::Durability;
 use crate::page::{TableRecord, TreeRoot};
-use crate::pager::{Placement, ReadSnapshot, Txn};
+use crate::pager::{Pages, Placement, ReadSnapshot, Txn};
 use crate::raw::{OpenTables, RawTable, RawTableMut};
 use crate::table::{ReadTable, TableDef, TableMut, type_names, type_names_match};
 
@@ -89,6 +90,56 @@ impl ReadTransaction {
         self.snapshot.check_process()?;
         let pages = self.snapshot.pages();
         Ok(TableInfo::of(catalog::list(pages, &pages.root().catalog)?))
+    }
+
+    /// What each page of the file is in this snapshot. O(pages).
+    ///
+    /// # Errors
+    /// [`Error::Forked`]. What is damaged stands in the map, with what is wrong.
+    pub fn page_map(&self) -> Result<PageMap> {
+        self.page_map_with(&mut |_| {})
+    }
+
+    /// [`page_map`](Self::page_map), saying now and then how far it is.
+    ///
+    /// # Errors
+    /// As [`page_map`](Self::page_map).
+    pub fn page_map_with(&self, progress: &mut dyn FnMut(Progress)) -> Result<PageMap> {
+        inspect::page_map(&self.snapshot, progress)
+    }
+
+    /// The free space of this snapshot, and who needs what is out of use. O(records of the free-space log).
+    ///
+    /// # Errors
+    /// [`Error::Corrupted`]; [`Error::Io`]; [`Error::Forked`].
+    pub fn free_space(&self) -> Result<FreeSpace> {
+        inspect::free_space(&self.snapshot)
+    }
+
+    /// Calls `visit` with the pages of a table's tree, each parent before its children and the keys
+    /// ascending: the root, and as many levels below it as make `depth` levels. O(pages met).
+    ///
+    /// ```
+    /// # use folio::{Database, Table};
+    /// # const WORDS: Table<&str, u64> = Table::new("words");
+    /// # let db = Database::in_memory()?;
+    /// # db.write(|tx| tx.open(WORDS)?.insert("folio", 1))?;
+    /// db.begin_read()?.visit_tree("words", 2, &mut |node| {
+    ///     println!("{:indent$}page {}: {} entries", "", node.page, node.count, indent = node.depth as usize);
+    /// })?;
+    /// # Ok::<(), folio::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`Error::NoSuchTable`]; [`Error::Corrupted`] in the catalog; [`Error::Forked`]. Pages of the tree that
+    /// are damaged say so.
+    pub fn visit_tree(&self, table: &str, depth: u32, visit: &mut dyn FnMut(TreeNode)) -> Result<()> {
+        inspect::visit_tree(&self.snapshot, table, depth, visit)
+    }
+
+    /// Bytes of a page of the database.
+    pub fn page_size(&self) -> u32 {
+        u32::try_from(self.snapshot.pages().page_size()).expect("a page has at most 65,536 bytes")
     }
 
     /// The number of the transaction whose commit this snapshot is.

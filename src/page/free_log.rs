@@ -8,10 +8,10 @@ use super::{HEADER_LEN, KIND_FREE_LOG, PAGE_ID_MASK, PageId, Seed, TxnId};
 use super::{get_u16, get_u64, put_u16, put_u64, to_u16};
 use crate::error::{Error, Result};
 
-const RECORDS_AT: usize = HEADER_LEN + 16;
-const RECORD_LEN: usize = 24;
+pub(super) const RECORDS_AT: usize = HEADER_LEN + 16;
+pub(super) const RECORD_LEN: usize = 24;
 /// The `death` of pages that are in use: no root is that young.
-const NEVER: TxnId = TxnId(u64::MAX);
+pub(super) const NEVER: TxnId = TxnId(u64::MAX);
 /// One record covers so many pages at most; longer extents take several.
 const RECORD_PAGES_MAX: u64 = (1 << 16) - 1;
 
@@ -67,6 +67,11 @@ pub(crate) struct LogLink {
 /// How many records a page of the log holds.
 pub(crate) const fn free_log_capacity(page_size: usize) -> usize {
     (page_size - RECORDS_AT) / RECORD_LEN
+}
+
+/// Bytes in use of a page of the log with so many records.
+pub(crate) const fn free_log_used(records: usize) -> usize {
+    RECORDS_AT + records * RECORD_LEN
 }
 
 /// One page of the log.

@@ -13,13 +13,15 @@ pub(crate) const HEAD_LEN: usize = 512;
 pub(crate) const FORMAT_VERSION: u32 = 1;
 
 /// As PNG's: a byte that is not text, the name, and line ends that a text conversion would change.
-const META_MAGIC: [u8; 8] = *b"\x89FOLIO\r\n";
-const HEAD_MAGIC: [u8; 8] = *b"\x89FOHEAD\n";
-const FLAG_CLEAN: u32 = 1;
-const ROOT_AT: usize = 104;
-const FLAGS_AT: usize = ROOT_AT + ROOT_LEN;
-const RUNS_AT: usize = 256;
-const SUM_AT: usize = META_LEN - 4;
+pub(super) const META_MAGIC: [u8; 8] = *b"\x89FOLIO\r\n";
+pub(super) const HEAD_MAGIC: [u8; 8] = *b"\x89FOHEAD\n";
+pub(super) const FLAG_CLEAN: u32 = 1;
+pub(super) const ROOT_AT: usize = 104;
+pub(super) const FLAGS_AT: usize = ROOT_AT + ROOT_LEN;
+pub(super) const RUNS_AT: usize = 256;
+pub(super) const SUM_AT: usize = META_LEN - 4;
+/// Where the root stands in a head record.
+pub(super) const HEAD_ROOT_AT: usize = 32;
 
 const _: () = assert!(ROOT_LEN == 112 && FLAGS_AT == 216, "FORMAT.md, Meta page");
 const _: () = assert!(RUNS_AT + RECORD_RUNS_MAX * 12 <= SUM_AT, "FORMAT.md, Commit record");
@@ -150,7 +152,7 @@ impl HeadRecord {
         put_u32(&mut out, 8, self.base_sums[0]);
         put_u32(&mut out, 12, self.base_sums[1]);
         out[16..32].copy_from_slice(&self.boot_id);
-        out[32..32 + ROOT_LEN].copy_from_slice(&self.root.encode());
+        out[HEAD_ROOT_AT..HEAD_ROOT_AT + ROOT_LEN].copy_from_slice(&self.root.encode());
         let sum = crc32fast::hash(&out[..HEAD_LEN - 4]);
         put_u32(&mut out, HEAD_LEN - 4, sum);
         out
@@ -168,7 +170,7 @@ impl HeadRecord {
         Some(HeadRecord {
             base_sums: [get_u32(bytes, 8), get_u32(bytes, 12)],
             boot_id: bytes[16..].first_chunk().copied()?,
-            root: Root::decode(&bytes[32..32 + ROOT_LEN]),
+            root: Root::decode(&bytes[HEAD_ROOT_AT..HEAD_ROOT_AT + ROOT_LEN]),
         })
     }
 }

@@ -5,6 +5,7 @@
 use proptest::prelude::*;
 use proptest::sample::Index;
 
+use super::decode::tests::{check_agreement, check_damaged_metas, check_head};
 use super::*;
 
 const SEED: [u8; 16] = [7; 16];
@@ -222,6 +223,7 @@ proptest! {
             page[at] = page[at].wrapping_add_signed(by);
         }
         Seed::of(&SEED).seal(&mut page);
+        check_agreement(&page);
         if check(&page, &expected(below as u64, level)).is_ok() {
             let first = usize::from(!is_leaf);
             let view = Page::new(&page);
@@ -312,6 +314,7 @@ fn a_meta_page_reads_back_and_every_flipped_bit_is_found() {
     let bytes = meta.encode();
     assert_eq!(bytes.len(), META_LEN);
     assert_eq!(Meta::decode(&bytes, 0).unwrap(), meta);
+    check_damaged_metas(&bytes);
     for bit in 0..bytes.len() * 8 {
         let mut damaged = bytes.clone();
         damaged[bit / 8] ^= 1 << (bit % 8);
@@ -324,10 +327,12 @@ fn a_head_record_reads_back_and_every_flipped_bit_is_found() {
     let head = HeadRecord { base_sums: [5, 6], boot_id: [6; 16], root: a_meta().root };
     let bytes = head.encode();
     assert_eq!(HeadRecord::decode(&bytes), Some(head));
+    check_head(&bytes);
     for bit in 0..32 * 8 + ROOT_BITS {
         let mut damaged = bytes;
         damaged[bit / 8] ^= 1 << (bit % 8);
         assert_eq!(HeadRecord::decode(&damaged), None, "bit {bit}");
+        check_head(&damaged);
     }
 }
 

@@ -16,7 +16,7 @@ pub(super) const CHUNK: u64 = 4096;
 
 /// A set of page numbers.
 #[derive(Debug, Default)]
-pub(super) struct Bits {
+pub(crate) struct Bits {
     chunks: Vec<Chunk>,
 }
 
@@ -66,7 +66,7 @@ impl Bits {
     }
 
     #[inline]
-    pub(super) fn contains(&self, page: u64) -> bool {
+    pub(crate) fn contains(&self, page: u64) -> bool {
         self.word(page / WORD) >> (page % WORD) & 1 == 1
     }
 
@@ -84,7 +84,7 @@ impl Bits {
         self.chunks.iter().filter(|chunk| matches!(chunk, Chunk::Words(_))).count()
     }
 
-    pub(super) fn add(&mut self, start: u64, len: u64) {
+    pub(crate) fn add(&mut self, start: u64, len: u64) {
         let chunks = index((start + len).div_ceil(CHUNK));
         if chunks > self.chunks.len() {
             self.chunks.resize(chunks, Chunk::Empty);
@@ -114,12 +114,12 @@ impl Bits {
     }
 
     /// The first page of the set from `from` on and before `end`.
-    pub(super) fn first(&self, from: u64, end: u64) -> Option<u64> {
+    pub(crate) fn first(&self, from: u64, end: u64) -> Option<u64> {
         self.first_of(from, end.min(self.chunks.len() as u64 * CHUNK), |word| word)
     }
 
     /// The first page from `from` on and before `end` that is not in the set.
-    pub(super) fn first_missing(&self, from: u64, end: u64) -> Option<u64> {
+    pub(crate) fn first_missing(&self, from: u64, end: u64) -> Option<u64> {
         self.first_of(from, end, |word| !word)
     }
 

@@ -15,6 +15,7 @@ mod arena;
 mod bits;
 mod checked;
 mod commit;
+mod examine;
 mod extents;
 mod free_log;
 mod free_map;
@@ -43,13 +44,18 @@ use std::time::{Duration, Instant};
 
 use parking_lot::{Mutex, RwLock};
 
+pub(crate) use bits::Bits;
 pub(crate) use commit::{Commit, Committed};
+pub(crate) use examine::examine;
+pub use examine::{Examination, HeadState, MetaState};
 pub(crate) use gather::Gathering;
 pub(crate) use pages::{Pages, PagesMut};
 pub(crate) use recovery::{Recovered, format, open};
+pub use shared::LockWords;
 pub(crate) use shared::Reading;
 pub(crate) use snapshot::{ReadSnapshot, Snapshot};
 pub(crate) use space::Placement;
+pub(crate) use survey::holder;
 pub(crate) use txn::Txn;
 pub(crate) use write_set::WriteSet;
 pub(crate) use writer::WriterGuard;

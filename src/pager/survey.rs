@@ -1,10 +1,12 @@
 //! The free space of a snapshot, for whoever looks at the whole file.
 
 use super::Pager;
+use super::bits::Bits;
 use super::free_log::{FreeLog, replay};
+use super::shared::Reading;
 use super::snapshot::ReadSnapshot;
-use crate::error::Result;
-use crate::page::{Extent, META_AT, META_LEN, Meta, PageId, TxnId, page_at};
+use crate::error::{Error, Result};
+use crate::page::{Extent, FreeLogPage, LogLink, META_AT, META_LEN, Meta, PageId, TxnId, page_at};
 
 /// What the free-space log of a snapshot says.
 #[derive(Debug, Clone)]
@@ -23,7 +25,65 @@ impl SpaceSurvey {
     }
 }
 
+/// The oldest of the pinned roots that needs the extent; `pins` ascend.
+pub(crate) fn holder(extent: &Extent, pins: &[TxnId]) -> Option<TxnId> {
+    let i = pins.partition_point(|pin| *pin < extent.birth);
+    pins.get(i).copied().filter(|pin| *pin < extent.death)
+}
+
+/// A page of the log that can be read, and how many records it has.
+type LogPage = (LogLink, usize);
+
 impl ReadSnapshot {
+    /// The pages of the log from the newest on, as far as they can be read; then the one that cannot, and
+    /// why. O(pages of the log).
+    pub(crate) fn log_pages(&self) -> (Vec<LogPage>, Option<(LogLink, Error)>) {
+        let snapshot = self.pages();
+        let root = snapshot.root().free;
+        let (mut found, mut met) = (Vec::new(), Bits::default());
+        let mut link = LogLink { page: root.page, birth: root.birth };
+        for _ in 0..root.pages {
+            let fault = |error| Some((link, error));
+            let bytes = match snapshot.raw(link.page) {
+                Ok(bytes) => bytes,
+                Err(error) => return (found, fault(error)),
+            };
+            if met.contains(link.page.0) {
+                let what = "link of the free-space log";
+                return (found, fault(Error::corrupted(link.page.0, what, "another page", "one before")));
+            }
+            met.add(link.page.0, 1);
+            match FreeLogPage::decode(bytes, link, snapshot.view.base.seed) {
+                Ok(page) => {
+                    found.push((link, page.records.len()));
+                    link = page.older;
+                }
+                Err(error) => return (found, fault(error)),
+            }
+        }
+        (found, None)
+    }
+
+    /// The roots that are pinned now, ascending, this snapshot's among them.
+    pub(crate) fn pins(&self) -> Vec<TxnId> {
+        self.pages().view.base.shared.pins()
+    }
+
+    /// The transaction that a loss of power leaves.
+    pub(crate) fn durable(&self) -> u64 {
+        self.pages().view.base.shared.durable().0
+    }
+
+    /// Who reads, but for this snapshot itself.
+    pub(crate) fn other_readers(&self) -> Result<Vec<Reading>> {
+        let mut readers = self.pages().view.base.shared.readers()?;
+        let (process, txn) = (std::process::id(), self.pages().root().txn);
+        if let Some(own) = readers.iter().position(|r| (r.process, r.txn) == (process, txn)) {
+            readers.remove(own);
+        }
+        Ok(readers)
+    }
+
     /// Reads the free-space log. O(its records).
     pub(crate) fn survey(&self) -> Result<SpaceSurvey> {
         let snapshot = self.pages();
@@ -35,8 +95,8 @@ impl ReadSnapshot {
 
     /// Pages among `extents` that some snapshot still needs.
     pub(crate) fn pending(&self, survey: &SpaceSurvey) -> u64 {
-        let pins = self.pages().view.base.shared.pins();
-        let needed = |extent: &&Extent| pins.iter().any(|pin| extent.birth <= *pin && *pin < extent.death);
+        let pins = self.pins();
+        let needed = |extent: &&Extent| holder(extent, &pins).is_some();
         survey.extents.iter().filter(needed).map(|extent| extent.len).sum()
     }
 }

@@ -34,8 +34,24 @@ pub(super) fn open(path: &Path, access: Access) -> Result<File> {
     open_regular(path, access)
 }
 
-/// Opens whatever stands there, without waiting for anybody, and keeps it if it is a regular file.
+/// Opens an existing regular file to read it as it is, on whatever file system.
+pub(super) fn open_plain(path: &Path) -> Result<File> {
+    // As above.
+    let found = fs::metadata(path).map_err(|error| open_error("stat", path, error))?;
+    refuse_unless_regular(path, found.file_type())?;
+    open_whatever(path, Access::ReadOnly)
+}
+
+/// Opens whatever stands there, without waiting for anybody, and keeps it if it is a regular file that can be
+/// a database.
 pub(super) fn open_regular(path: &Path, access: Access) -> Result<File> {
+    let file = open_whatever(path, access)?;
+    refuse_if_shared(path, sys::file_system(&file))?;
+    Ok(file)
+}
+
+/// Opens whatever stands there, without waiting for anybody, and keeps it if it is a regular file.
+fn open_whatever(path: &Path, access: Access) -> Result<File> {
     // O_NONBLOCK means nothing to a regular file, but does not wait for the other end of a pipe.
     let file = OpenOptions::new()
         .read(true)
@@ -45,7 +61,6 @@ pub(super) fn open_regular(path: &Path, access: Access) -> Result<File> {
         .map_err(|error| open_error("open", path, error))?;
     let opened = file.metadata().map_err(|error| Error::io("fstat", path, error))?;
     refuse_unless_regular(path, opened.file_type())?;
-    refuse_if_shared(path, sys::file_system(&file))?;
     Ok(file)
 }
 

@@ -16,8 +16,10 @@ mod lock;
     expect(dead_code, reason = "nobody meets where there are no such locks")
 )]
 mod lock_file;
+mod lock_view;
 mod map;
 mod meeting;
+mod plain;
 mod probe;
 #[cfg(any(test, feature = "simulation"))]
 mod replay;
@@ -46,8 +48,11 @@ use probe::Probe;
 pub(crate) use fork::without_forks;
 pub(crate) use lock::Lock;
 pub(crate) use lock_file::Others;
+pub use lock_view::Presence;
+pub(crate) use lock_view::{Found, LockView};
 pub(crate) use map::{Advice, Mapping};
 pub(crate) use meeting::{Held, Meeting};
+pub(crate) use plain::PlainFile;
 pub(crate) use probe::Call;
 pub(crate) use sys::prefault;
 pub(crate) use words::{BLOCK_WORDS, BLOCKS_MAX, Block};

@@ -58,7 +58,7 @@ const LAYERS: &[(&str, &[&str])] = &[
         "transaction",
         &[
             "error", "options", "page", "pager", "btree", "catalog", "types", "raw", "range", "table",
-            "instance",
+            "instance", "inspect",
         ],
     ),
     (

@@ -1,31 +1,79 @@
-//! `folio dump`: a whole table as lines that `folio load` reads back.
+//! `folio dump`: whole tables in a form that `folio load` reads back.
 
-use std::io::Write;
+use std::io::{IsTerminal, Write, stderr, stdout};
+use std::ops::Bound;
 
 use clap::{Args, ValueEnum};
+use folio::{Database, RawBounds, ReadTransaction, TableInfo};
 
 use crate::column::Column;
-use crate::failure::Failure;
+use crate::failure::{Failure, chain};
+use crate::lmdb::shape::Shape;
+use crate::lmdb::write::Section;
 use crate::open::ToRead;
 use crate::output;
+use crate::output::plural;
 use crate::progress::Progress;
 
-/// Print a whole table, in the order of its keys
+/// Print whole tables, in the order of their keys
 ///
-/// `load` reads both formats back to the same bytes. In tsv a line is the key, a tab and the value, with \t
-/// \n \r \\ \xHH in place of what would not be text. In jsonl a line is {"key":..,"value":..}: strings for
-/// text, numbers and truth values where the type has them, and "key_hex" or "value_hex" with hexadecimal
-/// digits for bytes that are not UTF-8.
+/// All of it is one snapshot of the database, and `load` reads it back to the
+/// same bytes.
+///
+/// Formats:
+///   tsv    A line is a key, a tab and a value, with \t \n \r \\ \xHH in place
+///          of what would not be text.
+///   jsonl  A line is {"key":..,"value":..}: strings for text, numbers and truth
+///          values where the type has them, and "key_hex" or "value_hex" with
+///          hexadecimal digits for bytes that are not UTF-8.
+///   dump   LMDB's text, for mdb_load, mdbx_load and `folio load --format dump`:
+///          several tables with their names. Tables with keys of the types
+///          (bytes,bytes), (bytes,[u8;N]), (bytes,u64) and the like and values
+///          of the type () become DUPSORT tables, keys of the types u32 and u64
+///          INTEGERKEY; all else is written as it is stored.
 #[derive(Debug, Args)]
-#[command(after_help = "Example:\n  folio dump words.folio words --format jsonl")]
+#[command(verbatim_doc_comment, after_help = EXAMPLES)]
 pub(crate) struct Dump {
     #[command(flatten)]
     db: ToRead,
-    /// The table's name
-    table: String,
+    /// The table's name; with --format dump several, or none for all
+    #[arg(value_name = "TABLE")]
+    tables: Vec<String>,
     /// How an entry is written
-    #[arg(long, value_enum, default_value_t = LineFormat::Tsv)]
-    format: LineFormat,
+    #[arg(long, value_enum, default_value_t = Format::Tsv)]
+    format: Format,
+    #[command(flatten)]
+    lmdb: LmdbArgs,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  folio dump words.folio words --format jsonl
+  folio dump words.folio --format dump --print";
+
+/// Arguments for LMDB's format alone.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "With --format dump")]
+struct LmdbArgs {
+    /// All tables, as if none were named
+    #[arg(short, long)]
+    all: bool,
+    /// Text as it is, not as hexadecimal digits (format=print)
+    #[arg(short, long)]
+    print: bool,
+    /// Write this table as LMDB's main database, without its name
+    #[arg(long, value_name = "TABLE")]
+    main: Option<String>,
+    /// How large LMDB may let its file grow [default: four times what there is]
+    #[arg(long, value_name = "BYTES")]
+    mapsize: Option<u64>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Format {
+    Tsv,
+    Jsonl,
+    Dump,
 }
 
 /// A line per entry.
@@ -37,19 +85,34 @@ pub(crate) enum LineFormat {
     Jsonl,
 }
 
+const EVERYTHING: RawBounds<'static> = (Bound::Unbounded, Bound::Unbounded);
+
 impl Dump {
     pub(crate) fn run(self) -> Result<(), Failure> {
+        let format = match self.format {
+            Format::Tsv => LineFormat::Tsv,
+            Format::Jsonl => LineFormat::Jsonl,
+            Format::Dump => return self.lmdb.run(&self.db.open()?, self.tables),
+        };
+        let LmdbArgs { all, print, main, mapsize } = &self.lmdb;
+        if *all || *print || main.is_some() || mapsize.is_some() {
+            let text = "--all, --print, --main and --mapsize are for --format dump alone";
+            return Err(Failure::Usage(text.to_owned()));
+        }
+        let [table] = &self.tables[..] else {
+            let text = "give the name of one table; --format dump can have several";
+            return Err(Failure::Usage(text.to_owned()));
+        };
         let db = self.db.open()?;
         let tx = db.begin_read()?;
-        let table = tx.open_raw(&self.table)?;
+        let table = tx.open_raw(table)?;
         let keys = Column::of_keys(table.key_type());
         let values = Column::of_values(table.value_type());
         let mut out = output::stdout();
         let progress = Progress::of_things("dumping", table.len());
-        let all = (std::ops::Bound::Unbounded, std::ops::Bound::Unbounded);
-        for (entry, done) in table.range(all)?.zip(0_u64..) {
+        for (entry, done) in table.range(EVERYTHING)?.zip(0_u64..) {
             let (key, value) = entry?;
-            write_entry(&mut out, self.format, (&keys, &key), (&values, value))?;
+            write_entry(&mut out, format, (&keys, &key), (&values, value))?;
             if done.is_multiple_of(4096) {
                 progress.set(done);
             }
@@ -57,6 +120,110 @@ impl Dump {
         out.flush()?;
         Ok(())
     }
+}
+
+impl LmdbArgs {
+    fn run(self, db: &Database, wanted: Vec<String>) -> Result<(), Failure> {
+        if self.all && !wanted.is_empty() {
+            return Err(Failure::Usage("--all and names of tables exclude each other".to_owned()));
+        }
+        let tx = db.begin_read()?;
+        let tables = self.tables(&tx, wanted)?;
+        let map_size = self.mapsize.unwrap_or_else(|| map_size(db));
+        let progress = Progress::of_things("dumping", tables.iter().map(|table| table.entries).sum());
+        let mut out = output::stdout();
+        let mut done = 0_u64;
+        for TableInfo { name, key_type, value_type, .. } in &tables {
+            let (shape, key_follows, value_follows) = Shape::of_types(key_type, value_type);
+            let is_main = self.main.as_ref() == Some(name);
+            let section = Section {
+                name: (!is_main).then_some(name.as_str()),
+                shape,
+                key_type: (!key_follows).then_some(key_type.as_str()),
+                value_type: (!value_follows).then_some(value_type.as_str()),
+                print: self.print,
+                map_size,
+            };
+            section.begin(&mut out)?;
+            let mut unfit = 0_u64;
+            for entry in tx.open_raw(name)?.range(EVERYTHING)? {
+                let (key, value) = entry?;
+                let fits = section.entry(&mut out, &key, value)??;
+                unfit += u64::from(!fits);
+                done += 1;
+                if done.is_multiple_of(4096) {
+                    progress.set(done);
+                }
+            }
+            Section::end(&mut out)?;
+            if unfit > 0 {
+                warn_of_unfit(name, unfit);
+            }
+        }
+        out.flush()?;
+        Ok(())
+    }
+
+    /// The tables that are meant, once it is known that all of them can be written.
+    fn tables(&self, tx: &ReadTransaction, wanted: Vec<String>) -> Result<Vec<TableInfo>, Failure> {
+        let mut tables = tx.tables()?;
+        for name in wanted.iter().chain(&self.main) {
+            if !tables.iter().any(|table| &table.name == name) {
+                return Err(folio::Error::NoSuchTable { table: name.clone() }.into());
+            }
+        }
+        if !wanted.is_empty() {
+            tables.retain(|table| wanted.contains(&table.name) || self.main.as_ref() == Some(&table.name));
+        }
+        for TableInfo { name, key_type, value_type, .. } in &tables {
+            let texts = [name, key_type, value_type];
+            if texts.iter().any(|text| text.contains(['\n', '\r', '\0'])) {
+                return Err(Failure::Message(format!(
+                    "table {name:?}: its name or the name of a type has a line end or a zero byte, which \
+                     this format cannot express; --format jsonl writes the table without its name"
+                )));
+            }
+            if stdout().is_terminal() && texts.iter().any(|text| text.contains(char::is_control)) {
+                return Err(Failure::Message(format!(
+                    "table {name:?}: its name has control characters, which this format writes as they are: \
+                     not to a terminal"
+                )));
+            }
+        }
+        Ok(tables)
+    }
+}
+
+fn warn_of_unfit(table: &str, number: u64) {
+    let entries = plural(number, "entry", "entries");
+    // Where standard error is closed, nobody wants to know.
+    let _ = writeln!(
+        stderr(),
+        "folio: table {table:?}: {entries} that LMDB as it is by default cannot hold (folio load can): the \
+         key is empty or longer than 511 bytes, or so long is one of several values of a key"
+    );
+}
+
+/// How large LMDB's file may have to be: four times the content with what LMDB adds to each entry, in whole
+/// MiB.
+fn map_size(db: &Database) -> u64 {
+    const PAGE: u64 = 4096;
+    let needed = match db.stats() {
+        Ok(stats) => {
+            let of_table = |table: &folio::TableStats| {
+                let entries = table.entries.saturating_mul(64);
+                let values = table.value_bytes.saturating_add(table.overflow_pages.saturating_mul(PAGE));
+                table.key_bytes.saturating_add(entries).saturating_add(values)
+            };
+            stats.tables.iter().map(of_table).fold(0, u64::saturating_add).saturating_mul(4)
+        }
+        // A damaged file: what can be read of it is written all the same.
+        Err(error) => {
+            let _ = writeln!(stderr(), "folio: the size for LMDB is a guess: {}", chain(&error));
+            1 << 40
+        }
+    };
+    needed.clamp(15 << 20, 1 << 46).next_multiple_of(1 << 20) + (1 << 20)
 }
 
 /// Writes one entry as one line.

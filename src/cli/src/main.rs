@@ -15,18 +15,26 @@ mod count;
 mod del;
 mod dump;
 mod failure;
+mod file_system;
+mod free;
 mod get;
+mod info;
 mod key_range;
+mod lmdb;
 mod load;
 mod log;
 mod open;
 mod output;
+mod page;
+mod pages;
 mod progress;
 mod put;
 mod readers;
 mod scan;
 mod stat;
 mod tables;
+mod top;
+mod tree;
 mod watch;
 
 use failure::Failure;
@@ -64,8 +72,14 @@ enum Command {
     Count(count::Count),
     Watch(watch::Watch),
     Readers(readers::Readers),
+    Top(top::Top),
     Tables(tables::Tables),
     Stat(stat::Stat),
+    Info(info::Info),
+    Pages(pages::Pages),
+    Page(page::Page),
+    Tree(tree::Tree),
+    Free(free::Free),
     Check(check::Check),
     Compact(compact::Compact),
 }
@@ -98,8 +112,14 @@ fn run(command: Command) -> Result<(), Failure> {
         Command::Count(count) => count.run(),
         Command::Watch(watch) => watch.run(),
         Command::Readers(readers) => readers.run(),
+        Command::Top(top) => top.run(),
         Command::Tables(tables) => tables.run(),
         Command::Stat(stat) => stat.run(),
+        Command::Info(info) => info.run(),
+        Command::Pages(pages) => pages.run(),
+        Command::Page(page) => page.run(),
+        Command::Tree(tree) => tree.run(),
+        Command::Free(free) => free.run(),
         Command::Check(check) => check.run(),
         Command::Compact(compact) => compact.run(),
     }

@@ -51,18 +51,23 @@ impl Readers {
     }
 }
 
+/// What is said of a reader.
+pub(crate) const HEAD: [&str; 5] = ["pid", "age", "transaction", "behind", "pinned"];
+
+/// A reader in the columns of [`HEAD`].
+pub(crate) fn row(reader: &Reader) -> [String; 5] {
+    [
+        reader.pid.to_string(),
+        age(reader.age),
+        grouped(reader.txn),
+        grouped(reader.behind),
+        bytes(reader.pinned_bytes),
+    ]
+}
+
 fn write_rows(out: &mut impl Write, readers: &[Reader]) -> io::Result<()> {
-    const HEAD: [&str; 5] = ["pid", "age", "transaction", "behind", "pinned"];
     let mut rows = vec![HEAD.map(str::to_owned).to_vec()];
-    for reader in readers {
-        rows.push(vec![
-            reader.pid.to_string(),
-            age(reader.age),
-            grouped(reader.txn),
-            grouped(reader.behind),
-            bytes(reader.pinned_bytes),
-        ]);
-    }
+    rows.extend(readers.iter().map(|reader| row(reader).to_vec()));
     columns(out, &[Right; HEAD.len()], &rows)
 }
 

@@ -3,6 +3,7 @@
 //! Entries are read one at a time into memory that is used again, and given to the engine at once: the tool's
 //! own memory is the longest entry. Each batch is one transaction, so what an error leaves is whole batches.
 
+use std::ffi::OsString;
 use std::io::Write;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
@@ -16,12 +17,14 @@ use crate::output::{grouped, plural};
 use crate::progress::Progress;
 use crate::{open, output};
 
+mod dump;
 mod files;
 mod jsonl;
 mod lines;
 mod table_args;
 mod tsv;
 
+use dump::DumpArgs;
 pub(crate) use table_args::TableArgs;
 
 /// Load entries from files or standard input into a table
@@ -39,6 +42,12 @@ pub(crate) use table_args::TableArgs;
 ///   lines  A line is a key as it stands, without escapes. Its value is empty.
 ///   files  Every file below the given folders: its path is the key, its
 ///          content the value. Links are not followed.
+///   dump   What mdb_dump of LMDB, mdbx_dump of libmdbx or `folio dump
+///          --format dump` writes: any number of tables with their names, so
+///          TABLE is not given. All of it is one transaction. A table whose
+///          keys may have several values (DUPSORT) gets keys of the type
+///          (bytes,bytes), a key with one of its values; integer keys
+///          (INTEGERKEY) get the type u32 or u64.
 ///
 /// Lines end with a line feed, or with a carriage return and a line feed.
 #[derive(Debug, Args)]
@@ -46,28 +55,34 @@ pub(crate) use table_args::TableArgs;
 pub(crate) struct Load {
     /// The database file
     db: PathBuf,
-    /// The table's name
-    table: String,
+    /// The table's name; not with --format dump
+    table: Option<OsString>,
     /// What to read; nothing or - is standard input
     #[arg(value_name = "FILE")]
     inputs: Vec<PathBuf>,
     /// How the entries are written
     #[arg(long, value_enum, default_value_t = Format::Tsv)]
     format: Format,
-    /// Entries per transaction
-    #[arg(long, value_name = "N", default_value_t = 1_000_000, value_parser = value_parser!(u64).range(1..))]
-    batch: u64,
+    /// Entries per transaction [default: 1000000]
+    #[arg(long, value_name = "N", value_parser = value_parser!(u64).range(1..))]
+    batch: Option<u64>,
     /// Whether each batch waits for the disk, or only the last
     #[arg(long, value_enum, default_value_t = Level::Immediate)]
     durability: Level,
     #[command(flatten)]
     new: TableArgs,
+    #[command(flatten)]
+    dump: DumpArgs,
 }
 
 const EXAMPLES: &str = "\
 Examples:
   folio load words.folio words words.tsv
-  folio load tree.folio files src --format files";
+  folio load tree.folio files src --format files
+  mdb_dump -a old.mdb | folio load new.folio --format dump";
+
+/// How many entries are committed together if nothing else is asked for.
+const BATCH: u64 = 1_000_000;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Format {
@@ -75,6 +90,7 @@ enum Format {
     Jsonl,
     Lines,
     Files,
+    Dump,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -110,8 +126,20 @@ struct Sum {
 }
 
 impl Load {
-    pub(crate) fn run(self) -> Result<(), Failure> {
+    pub(crate) fn run(mut self) -> Result<(), Failure> {
         self.new.check()?;
+        if self.format == Format::Dump {
+            return self.run_dump();
+        }
+        if !self.dump.is_empty() {
+            let text = "--main, --dupsort, --table-records and --any-order are for --format dump alone";
+            return Err(Failure::Usage(text.to_owned()));
+        }
+        let table = self.table.take().ok_or("the name of the table is missing".to_owned());
+        let table = table.and_then(|name| {
+            name.into_string().map_err(|name| format!("the name of a table is UTF-8, and {name:?} is not"))
+        });
+        let table = table.map_err(Failure::Usage)?;
         lines::check_inputs(&self.inputs)?;
         if self.format == Format::Files {
             files::check_inputs(&self.inputs)?;
@@ -119,7 +147,7 @@ impl Load {
         let db = open::or_create(&self.db, self.new.page_size)?;
         let start = Instant::now();
         let mut sum = Sum::default();
-        if let Err(failure) = self.load(&db, &mut sum) {
+        if let Err(failure) = self.load(&db, &table, &mut sum) {
             let kept = match sum.committed {
                 0 => "nothing was loaded".to_owned(),
                 n => format!("{} of earlier batches stay loaded", plural(n, "entry", "entries")),
@@ -131,17 +159,14 @@ impl Load {
     }
 
     /// Loads batch after batch, until the source has no more.
-    fn load(&self, db: &Database, sum: &mut Sum) -> Result<(), Failure> {
+    fn load(&self, db: &Database, name: &str, sum: &mut Sum) -> Result<(), Failure> {
         let mut source: Option<Box<dyn Source>> = None;
         let mut progress = None;
         loop {
             let mut tx = db.begin_write()?;
-            tx.set_durability(match self.durability {
-                Level::Immediate => Durability::Immediate,
-                Level::Buffered => Durability::Buffered,
-            });
+            tx.set_durability(self.durability.of_library());
             let more = {
-                let mut table = self.new.open(&tx, &self.table)?;
+                let mut table = self.new.open(&tx, name)?;
                 let source = match &mut source {
                     Some(source) => source,
                     // The table's own types say how the text is read, and only now they are known.
@@ -149,7 +174,7 @@ impl Load {
                 };
                 let progress =
                     progress.get_or_insert_with(|| Progress::of_bytes("loading", source.bytes_total()));
-                fill(&mut table, source.as_mut(), self.batch, sum, progress)?
+                fill(&mut table, source.as_mut(), self.batch.unwrap_or(BATCH), sum, progress)?
             };
             // The last batch was full, and nothing came after it. (No input at all still makes the table.)
             if sum.entries == sum.committed && sum.committed > 0 {
@@ -172,7 +197,45 @@ impl Load {
             Format::Jsonl => Box::new(jsonl::Jsonl::new(lines(), keys, values)),
             Format::Lines => Box::new(lines::KeyLines::new(lines(), keys, values)),
             Format::Files => Box::new(files::Files::new(&self.inputs, &self.db, keys, values)?),
+            Format::Dump => return Err(Failure::Usage("a dump names its tables".to_owned())),
         })
+    }
+
+    /// Loads a stream that names its tables: all of it, or nothing.
+    fn run_dump(mut self) -> Result<(), Failure> {
+        if self.batch.is_some() {
+            let text = "--batch: a dump is loaded in one transaction, as a whole or not at all";
+            return Err(Failure::Usage(text.to_owned()));
+        }
+        // What stands in the place of the table's name is the first file.
+        self.inputs.splice(..0, self.table.take().map(PathBuf::from));
+        lines::check_inputs(&self.inputs)?;
+        let db = open::or_create(&self.db, self.new.page_size)?;
+        let start = Instant::now();
+        let mut tx = db.begin_write()?;
+        tx.set_durability(self.durability.of_library());
+        let mut lines = lines::Lines::new(&self.inputs);
+        let loaded = dump::load(&tx, &self.dump, &self.new, &mut lines)
+            .map_err(|failure| Failure::Message(format!("{} (nothing was loaded)", failure.text())))?;
+        tx.commit()?;
+        db.close()?;
+        let mut sum = Sum::default();
+        for table in &loaded {
+            sum.entries += table.entries;
+            sum.replaced += table.replaced;
+            sum.bytes += table.bytes;
+        }
+        dump::report(&mut output::stdout(), &loaded)?;
+        report(&sum, start.elapsed()).map_err(Failure::Output)
+    }
+}
+
+impl Level {
+    fn of_library(self) -> Durability {
+        match self {
+            Level::Immediate => Durability::Immediate,
+            Level::Buffered => Durability::Buffered,
+        }
     }
 }
 

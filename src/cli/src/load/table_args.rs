@@ -14,10 +14,10 @@ pub(crate) struct TableArgs {
     pub(crate) page_size: Option<u32>,
     /// Type of the keys, when the table is new: bytes, str, u64, (str,u64), .. [default: bytes]
     #[arg(long, value_name = "TYPE")]
-    key_type: Option<String>,
+    pub(super) key_type: Option<String>,
     /// Type of the values, when the table is new [default: bytes]
     #[arg(long, value_name = "TYPE")]
-    value_type: Option<String>,
+    pub(super) value_type: Option<String>,
 }
 
 fn page_sizes() -> impl TypedValueParser<Value = u32> {
@@ -27,18 +27,24 @@ fn page_sizes() -> impl TypedValueParser<Value = u32> {
 impl TableArgs {
     /// Refuses names that are no types, before anything is opened: a misspelt one would be recorded for good.
     pub(crate) fn check(&self) -> Result<(), Failure> {
+        let given = [&self.key_type, &self.value_type].into_iter().flatten().map(String::as_str);
+        Self::check_types(given).map_err(Failure::Usage)
+    }
+
+    /// The same for names that come from elsewhere. The error is a reason.
+    pub(super) fn check_types<'a>(names: impl Iterator<Item = &'a str>) -> Result<(), String> {
         const SIMPLE: &[&str] = &[
             "bytes", "str", "bool", "char", "u8", "u16", "u32", "u64", "u128", "i8", "i16", "i32", "i64",
             "i128", "f32", "f64",
         ];
-        for name in [&self.key_type, &self.value_type].into_iter().flatten() {
+        for name in names {
             let is_built_of_others = name.starts_with(['(', '[']) || name.starts_with("Option<");
-            if !SIMPLE.contains(&name.as_str()) && !is_built_of_others && !name.contains('/') {
+            if !SIMPLE.contains(&name) && !is_built_of_others && !name.contains('/') {
                 let known = SIMPLE.join(", ");
-                return Err(Failure::Usage(format!(
+                return Err(format!(
                     "{name:?} is no type: give one of {known}, a tuple (str,u64), an array [u8;16], \
                      Option<u64>, or a type of your own as crate::Type/version"
-                )));
+                ));
             }
         }
         Ok(())

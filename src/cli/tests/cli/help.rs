@@ -3,9 +3,9 @@
 
 use crate::Place;
 
-const COMMANDS: [&str; 13] = [
-    "load", "dump", "scan", "get", "put", "del", "count", "watch", "readers", "tables", "stat", "check",
-    "compact",
+const COMMANDS: [&str; 19] = [
+    "load", "dump", "scan", "get", "put", "del", "count", "watch", "readers", "top", "tables", "stat",
+    "info", "pages", "page", "tree", "free", "check", "compact",
 ];
 
 #[test]

@@ -4,14 +4,19 @@
 
 mod changes;
 mod formats;
+mod fuzz;
 mod help;
 mod inspection;
 mod large;
+mod lmdb;
 mod loading;
 mod pipes;
 mod readers;
 mod reads;
+mod terminal;
+mod top;
 mod unlocked;
+mod views;
 mod watch;
 
 use std::fs;

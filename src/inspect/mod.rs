@@ -1,16 +1,45 @@
 //! The whole of a database: what it consists of, and whether it is what it must be.
+//!
+//! Beside the reports of [`Database`](crate::Database):
+//! - [`PageMap`] says what each page of a snapshot is, [`FreeSpace`] which extents are free and who keeps the
+//!   others, [`TreeNode`] how the tree of a table looks: see
+//!   [`ReadTransaction`](crate::ReadTransaction::page_map).
+//! - [`Examination`] says how a file would open, or why not, [`LockFile`] who has it open.
+//! - [`RawFile`] reads any file as it is, damaged or not; [`DecodedPage`], [`MetaPage`] and [`HeadPage`] take
+//!   the bytes of its pages apart.
+
+mod free_space;
+mod opening;
+mod page_map;
+mod raw_file;
+mod tree;
+mod usage;
 
 use std::fmt;
 use std::path::PathBuf;
-use std::time::Duration;
 
 use crate::btree::{self, Census, Depth, TreeCensus};
 use crate::catalog;
 use crate::error::{Error, Result};
 use crate::page::TableRecord;
-use crate::pager::{Pager, Pages, ReadSnapshot, Reading};
-use crate::reader::Reader;
-use crate::storage::coarse_ms;
+use crate::pager::{Pager, Pages, ReadSnapshot};
+
+pub use crate::page::decode::{
+    BranchCell, ChildFields, DecodedPage, Field, FieldValue, HeadPage, Layout, LeafCell, LeafContent,
+    LogRecord, MetaPage, PageBody, PageFault, PageHeader, RecordFields, RootFields, RunReference, SlotFields,
+    TreeFields,
+};
+pub use free_space::{FreeExtent, FreeSpace, Holder};
+pub use opening::{Examination, HeadState, LockFile, LockWords, MetaState, Presence};
+pub use page_map::{PageKind, PageMap, PageOwner, PageRecord};
+pub use raw_file::RawFile;
+pub use tree::TreeNode;
+pub use usage::Usage;
+
+pub(crate) use free_space::free_space;
+pub(crate) use page_map::page_map;
+pub(crate) use tree::visit_tree;
+pub(crate) use usage::{readers, usage};
 
 /// How far some long work has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -196,25 +225,6 @@ pub struct CompactReport {
     pub pages_moved: u64,
     /// Transactions that it took.
     pub steps: u64,
-}
-
-/// Who reads, the oldest first. O(reader slots + extents of free space).
-pub(crate) fn readers(pager: &Pager) -> Result<Vec<Reader>> {
-    // Before the snapshot is taken, which is one too.
-    let list = pager.readers()?;
-    let snapshot = pager.begin_read()?;
-    let (survey, now) = (snapshot.survey()?, coarse_ms());
-    let visible = snapshot.pages().root().txn;
-    let reader = |reading: Reading| Reader {
-        pid: reading.process,
-        age: Duration::from_millis(now.saturating_sub(reading.since_ms)),
-        txn: reading.txn.0,
-        behind: visible.0.saturating_sub(reading.txn.0),
-        pinned_bytes: survey.needed_by(reading.txn) * pager.page_size() as u64,
-    };
-    let mut readers: Vec<Reader> = list.into_iter().map(reader).collect();
-    readers.sort_by_key(|reader| (reader.txn, std::cmp::Reverse(reader.age)));
-    Ok(readers)
 }
 
 /// Counts everything in a snapshot. O(pages).
