@@ -5,6 +5,7 @@
 mod changes;
 mod copy;
 mod formats;
+mod fuzz;
 mod help;
 mod inspection;
 mod large;
