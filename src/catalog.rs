@@ -15,7 +15,21 @@ pub(crate) fn find<'p, P: Pages>(
     name: &str,
 ) -> Result<Option<TableRecord<&'p [u8]>>> {
     let bytes = btree::get(pages, root, name.as_bytes())?;
-    bytes.map(|bytes| TableRecord::decode(bytes, root.child.page())).transpose()
+    let record = bytes.map(|bytes| TableRecord::decode(bytes, root.child.page())).transpose()?;
+    record.as_ref().map_or(Ok(()), |record| check_birth(pages, root, record))?;
+    Ok(record)
+}
+
+/// A table's root page is not younger than the state it belongs to: what is younger was written by the
+/// transaction that now runs, which could write over it.
+#[inline]
+fn check_birth<P: Pages, S>(pages: &P, root: &TreeRoot, record: &TableRecord<S>) -> Result<()> {
+    let (birth, newest) = (record.root.child.birth, pages.newest());
+    if birth > newest {
+        let bound = format!("at most {newest}");
+        return Err(Error::corrupted(root.child.page().0, "birth of a table's root", bound, birth));
+    }
+    Ok(())
 }
 
 /// Every table, by name.
@@ -27,7 +41,9 @@ pub(crate) fn list<P: Pages>(pages: &P, root: &TreeRoot) -> Result<Vec<(String, 
         let page = root.child.page();
         let name = String::from_utf8(entry.key().into_owned())
             .map_err(|_| Error::corrupted(page.0, "name of a table", "UTF-8", "other bytes"))?;
-        tables.push((name, TableRecord::decode(entry.value, page)?.text(page)?.to_owned()));
+        let record = TableRecord::decode(entry.value, page)?;
+        check_birth(pages, root, &record)?;
+        tables.push((name, record.text(page)?.to_owned()));
     }
     Ok(tables)
 }

@@ -10,7 +10,7 @@ use crate::inspect::{self, FreeSpace, PageMap, Progress, TreeNode};
 use crate::instance::Instance;
 use crate::options::Durability;
 use crate::page::{TableRecord, TreeRoot};
-use crate::pager::{Placement, ReadSnapshot, Txn};
+use crate::pager::{Pages, Placement, ReadSnapshot, Txn};
 use crate::raw::{OpenTables, RawTable, RawTableMut};
 use crate::table::{ReadTable, TableDef, TableMut, type_names, type_names_match};
 
@@ -125,7 +125,7 @@ impl ReadTransaction {
     /// # let db = Database::in_memory()?;
     /// # db.write(|tx| tx.open(WORDS)?.insert("folio", 1))?;
     /// db.begin_read()?.visit_tree("words", 2, &mut |node| {
-    ///     println!("{:indent$}page {}: {} entries", "", node.page, node.count, indent = node.depth as usize);
+    ///     println!("{}page {}: {} entries", "  ".repeat(node.depth as usize), node.page, node.count);
     /// })?;
     /// # Ok::<(), folio::Error>(())
     /// ```
@@ -135,6 +135,11 @@ impl ReadTransaction {
     /// are damaged say so.
     pub fn visit_tree(&self, table: &str, depth: u32, visit: &mut dyn FnMut(TreeNode)) -> Result<()> {
         inspect::visit_tree(&self.snapshot, table, depth, visit)
+    }
+
+    /// Bytes of a page of the database.
+    pub fn page_size(&self) -> u32 {
+        u32::try_from(self.snapshot.pages().page_size()).expect("a page has at most 65,536 bytes")
     }
 
     /// The number of the transaction whose commit this snapshot is.

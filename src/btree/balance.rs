@@ -171,7 +171,9 @@ pub(super) fn merge_children<P: PagesMut>(
     level: u8,
 ) -> Result<Option<Child>> {
     let limit = merge_limit(pages.page_size());
-    if merged_len(pages.page(left, level)?, pages.page(right, level)?, separator) > limit {
+    let (left_page, right_page) = (pages.page(left, level)?, pages.page(right, level)?);
+    path::check_pair(left_page, Some(separator), right_page)?;
+    if merged_len(left_page, right_page, separator) > limit {
         return Ok(None);
     }
     let group = Group::take_pair(pages, (left, right), separator, level)?;
@@ -232,7 +234,9 @@ fn merge_pair<P: PagesMut>(pages: &mut P, parent: usize, slot: usize) -> Result<
     let (left, right, level) = (page.child(slot), page.child(slot + 1), page.level() - 1);
     let limit = merge_limit(pages.page_size());
     let merged = if level == 0 {
-        if merged_len(pages.page(&left, 0)?, pages.page(&right, 0)?, &[]) > limit {
+        let (left, right) = (pages.page(&left, 0)?, pages.page(&right, 0)?);
+        path::check_pair(left, None, right)?;
+        if merged_len(left, right, &[]) > limit {
             return Ok(false);
         }
         merge_leaves(pages, parent, slot)?

@@ -3,10 +3,11 @@
 use std::borrow::Cow;
 use std::ops::Bound;
 
+use super::diff::Key;
 use super::range::Range;
 use super::rank::rank;
 use super::value_of;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::page::{Child, Leaf, Page, TreeRoot};
 use crate::pager::Pages;
 
@@ -120,7 +121,9 @@ impl<'p> Cursor<'p> {
         }
     }
 
-    /// Goes to the leaf behind or before this one; whether there is one.
+    /// Goes to the leaf behind or before this one; whether there is one. Keys go on in order, or it is an
+    /// error: in a damaged file a page may be a child of many branches, and a walk through them would not end
+    /// in a lifetime.
     pub(super) fn step(&mut self, pages: &'p dyn Pages, forward: bool) -> Result<bool> {
         let next = |(page, slot): &(Page<'p>, usize)| match forward {
             true => (slot + 1 < page.len()).then_some(slot + 1),
@@ -132,6 +135,7 @@ impl<'p> Cursor<'p> {
             return Ok(false);
         };
         let Some((page, _)) = self.branch(depth).copied() else { return Ok(false) };
+        let before = self.leaf.page();
         self.truncate(depth);
         self.push((page, slot));
         let (child, level) = (page.child(slot), page.level());
@@ -140,6 +144,13 @@ impl<'p> Cursor<'p> {
         match forward {
             true => self.down(pages, child, level, |_| 0)?,
             false => self.down(pages, child, level, |page| page.len().saturating_sub(1))?,
+        }
+        let after = self.leaf.page();
+        let (left, right) = if forward { (before, after) } else { (after, before) };
+        if Key::last_of(left) >= Key::first_of(right) {
+            let what = "order of keys from leaf to leaf";
+            let found = format!("another than from page {}", before.id());
+            return Err(Error::corrupted(after.id().0, what, "ascending", found));
         }
         Ok(true)
     }

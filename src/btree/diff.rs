@@ -22,7 +22,7 @@ use std::ops::Bound;
 
 use super::cursor::{as_ref, is_inverted, lower_slot, owned, upper_slot};
 use super::{Bounds, value_of};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::page::{Child, LeafValue, Page, TreeRoot};
 use crate::pager::Pages;
 
@@ -255,20 +255,58 @@ impl<'p> Side<'p> {
             };
             (slot_of(bounds.0).unwrap_or(0), slot_of(bounds.1).map_or(page.len(), |last| last + 1))
         };
+        self.check_order(page, subtree.from)?;
         self.root = None;
         self.frames.push(Frame { page, slot, end });
+        Ok(())
+    }
+
+    /// The keys of a page that is entered lie within the separators above it. Else a page could be entered
+    /// again and again, as a child of many branches.
+    fn check_order(&self, page: Page<'p>, from: Option<Key<'p>>) -> Result<()> {
+        let first = usize::from(!page.is_leaf());
+        if page.len() == first {
+            return Ok(());
+        }
+        let behind = self.frames.iter().rev().find(|frame| frame.slot + 1 < frame.page.len());
+        let to = behind.map(|frame| Key::of(frame.page, frame.slot + 1));
+        let (lowest, highest) = (Key::of(page, first), Key::last_of(page));
+        if from.is_some_and(|from| lowest < from) || to.is_some_and(|to| highest >= to) {
+            let what = "order of keys from page to page";
+            return Err(Error::corrupted(page.id().0, what, "within the separators above", "outside"));
+        }
         Ok(())
     }
 }
 
 /// A key in the two parts that its page has it in. Ordered as the whole is.
 #[derive(Clone, Copy)]
-struct Key<'p> {
+pub(super) struct Key<'p> {
     prefix: &'p [u8],
     suffix: &'p [u8],
 }
 
 impl<'p> Key<'p> {
+    /// Key `i` of a page.
+    pub(super) fn of(page: Page<'p>, i: usize) -> Key<'p> {
+        Key { prefix: page.prefix(), suffix: page.suffix(i) }
+    }
+
+    /// A key in one piece.
+    pub(super) fn whole_of(key: &'p [u8]) -> Key<'p> {
+        Key { prefix: &[], suffix: key }
+    }
+
+    /// The first key of a leaf.
+    pub(super) fn first_of(leaf: Page<'p>) -> Key<'p> {
+        Key::of(leaf, 0)
+    }
+
+    /// The last key of a page.
+    pub(super) fn last_of(leaf: Page<'p>) -> Key<'p> {
+        Key::of(leaf, leaf.len().saturating_sub(1))
+    }
+
     fn whole(self) -> Cow<'p, [u8]> {
         match self.prefix {
             [] => Cow::Borrowed(self.suffix),

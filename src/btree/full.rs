@@ -9,7 +9,7 @@ use std::ops::Range;
 
 use super::balance::{settle, settle_above};
 use super::group::ROUGH;
-use super::path::{self, Frame, Path, add_below, heap_child};
+use super::path::{self, Frame, Path, add_below, check_pair, heap_child};
 use crate::error::Result;
 use crate::page::{
     Cell, Child, HAS_OVERFLOW, Page, PageMut, TreeRoot, build_part, len_under, packed_page_len,
@@ -222,7 +222,11 @@ fn plan<P: PagesMut>(
         false => (Other::Right, right),
     };
     match neighbour.filter(|page| page.free_len() >= worth_sharing(pages.page_size())) {
-        Some(neighbour) => Ok(plan_share(&full, neighbour, other)),
+        Some(neighbour) => {
+            let (left, right) = if other == Other::Left { (neighbour, page) } else { (page, neighbour) };
+            check_pair(left, None, right)?;
+            Ok(plan_share(&full, neighbour, other))
+        }
         None => Ok(plan_split(&full)),
     }
 }

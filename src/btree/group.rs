@@ -3,7 +3,7 @@
 
 use super::balance::{Edit, merge_children};
 use super::cuts::{Cells, Edge, fill_limit, merge_limit};
-use super::path::heap_child;
+use super::path::{check_pair, heap_child};
 use crate::error::Result;
 use crate::page::{Cell, Child, HAS_OVERFLOW, Page, build, merged_len, separator_len};
 use crate::pager::PagesMut;
@@ -144,6 +144,7 @@ impl<'e, 'c> Group<'e, 'c> {
         let member = self.taken(pages, self.range.start - 1)?;
         self.range.start -= 1;
         self.members.insert(0, member);
+        self.check_order(0)?;
         self.merge_seam(pages, 0)
     }
 
@@ -153,8 +154,17 @@ impl<'e, 'c> Group<'e, 'c> {
         self.members.push(member);
         match self.members.len() {
             1 => Ok(()),
-            n => self.merge_seam(pages, n - 2),
+            n => {
+                self.check_order(n - 2)?;
+                self.merge_seam(pages, n - 2)
+            }
         }
+    }
+
+    /// The keys of member `i` and the next one ascend.
+    fn check_order(&self, i: usize) -> Result<()> {
+        let (left, right) = (&self.members[i], &self.members[i + 1]);
+        check_pair(Page::new(&left.bytes), Some(&right.separator), Page::new(&right.bytes))
     }
 
     /// Free bytes of the parent's child `slot`.

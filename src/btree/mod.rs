@@ -30,6 +30,7 @@ mod path;
 mod range;
 mod rank;
 mod remove;
+mod sizes;
 #[cfg(test)]
 mod tests;
 mod verify;
@@ -44,6 +45,7 @@ pub(crate) use many::{LANES, get_many};
 pub(crate) use range::Range;
 pub(crate) use rank::{count, rank};
 pub(crate) use remove::{clear, remove, remove_range};
+pub use sizes::Sizes;
 pub(crate) use verify::{Census, Depth, TreeCensus, verify};
 
 use crate::error::Result;

@@ -3,11 +3,10 @@
 use std::ops::Range;
 
 use super::cuts::{merge_limit, must_merge};
+use super::sizes::{Fills, Sizes, add_fill};
 use crate::error::{Error, Result};
-use crate::page::{
-    Child, LeafValue, OverflowRef, Page, TreeRoot, check_unused, index, merged_len, run_pages,
-};
-use crate::pager::Pages;
+use crate::page::{Child, LeafValue, OverflowRef, Page, TreeRoot, check_unused, merged_len, run_pages};
+use crate::pager::{Bits, Pages};
 
 /// How closely [`verify`] looks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -18,13 +17,18 @@ pub(crate) enum Depth {
     Check,
 }
 
+/// So many faults are listed: a file made to hurt may have one for every few bytes.
+const FAULTS_MAX: usize = 10_000;
+
 /// What was found in the trees so far, and which pages are theirs.
 #[derive(Debug)]
 pub(crate) struct Census {
-    /// A bit a page: who claims one twice shares it.
-    claimed: Vec<u64>,
+    /// Who claims a page twice shares it.
+    claimed: Bits,
     page_count: u64,
     pub(crate) faults: Vec<(Option<u64>, String)>,
+    /// How many faults may still be listed.
+    room: usize,
     /// Pages claimed so far, for whoever shows progress.
     pub(crate) pages: u64,
 }
@@ -39,17 +43,30 @@ pub(crate) struct TreeCensus {
     pub(crate) value_bytes: u64,
     /// Bytes of branch and leaf pages that are in use.
     pub(crate) used_bytes: u64,
+    pub(crate) branch_fill: Fills,
+    pub(crate) leaf_fill: Fills,
+    pub(crate) key_sizes: Sizes,
+    pub(crate) value_sizes: Sizes,
 }
 
 impl Census {
     /// Nothing claimed in a file of `page_count` pages.
     pub(crate) fn new(page_count: u64) -> Census {
-        let words = index(page_count.div_ceil(64));
-        Census { claimed: vec![0; words], page_count, faults: Vec::new(), pages: 0 }
+        Census { claimed: Bits::default(), page_count, faults: Vec::new(), room: FAULTS_MAX, pages: 0 }
+    }
+
+    /// Whether anything was found wrong so far.
+    pub(crate) fn has_faults(&self) -> bool {
+        self.room < FAULTS_MAX
     }
 
     pub(crate) fn fault(&mut self, page: impl Into<Option<u64>>, what: impl ToString) {
-        self.faults.push((page.into(), what.to_string()));
+        match self.room {
+            0 => return,
+            1 => self.faults.push((None, "there are more faults, which are not listed".to_owned())),
+            _ => self.faults.push((page.into(), what.to_string())),
+        }
+        self.room -= 1;
     }
 
     /// Adds what an error says; `page` is where it was met.
@@ -60,54 +77,47 @@ impl Census {
         }
     }
 
-    /// Whether some page of the file was claimed by nobody; the first such at or behind `from`.
-    pub(crate) fn first_unclaimed(&self, from: u64) -> Option<u64> {
-        (from..self.page_count).find(|page| !self.is_claimed(*page))
-    }
-
-    pub(crate) fn is_claimed(&self, page: u64) -> bool {
-        self.claimed.get(index(page / 64)).is_some_and(|word| word >> (page % 64) & 1 == 1)
+    /// The first pages at or behind `from` that were claimed by nobody: the first, and their end.
+    pub(crate) fn first_unclaimed(&self, from: u64) -> Option<(u64, u64)> {
+        let start = self.claimed.first_missing(from, self.page_count)?;
+        Some((start, self.claimed.first(start, self.page_count).unwrap_or(self.page_count)))
     }
 
     /// Takes a page out again.
     pub(crate) fn disclaim(&mut self, page: u64) {
-        if let Some(word) = self.claimed.get_mut(index(page / 64)) {
-            *word &= !(1 << (page % 64));
+        if self.claimed.contains(page) {
+            self.claimed.remove(page, 1);
         }
     }
 
     /// The pages that were claimed, as runs, ascending.
     pub(crate) fn claimed_runs(&self) -> Vec<Range<u64>> {
-        let mut runs: Vec<Range<u64>> = Vec::new();
-        for (word, from) in self.claimed.iter().zip((0_u64..).step_by(64)) {
-            let mut rest = *word;
-            while rest != 0 {
-                let page = from + u64::from(rest.trailing_zeros());
-                rest &= rest - 1;
-                match runs.last_mut() {
-                    Some(run) if run.end == page => run.end += 1,
-                    _ => runs.push(page..page + 1),
-                }
-            }
+        let (mut runs, mut from) = (Vec::new(), 0);
+        while let Some(start) = self.claimed.first(from, self.page_count) {
+            let end = self.claimed.first_missing(start, self.page_count).unwrap_or(self.page_count);
+            runs.push(start..end);
+            from = end;
         }
         runs
     }
 
     /// Claims pages for one owner; whether they were inside the file and nobody's.
     pub(crate) fn claim(&mut self, start: u64, len: u64, owner: &str) -> bool {
-        for page in start..start.saturating_add(len) {
-            if page >= self.page_count {
-                self.fault(page, format!("{owner} lies beyond the last of {} pages", self.page_count));
-                return false;
-            }
-            if self.is_claimed(page) {
-                self.fault(page, format!("{owner} is in use by something else as well"));
-                return false;
-            }
-            self.claimed[index(page / 64)] |= 1 << (page % 64);
-            self.pages += 1;
+        let end = start.saturating_add(len);
+        let inside = end.min(self.page_count);
+        // As far as nothing is in the way.
+        let to = self.claimed.first(start, inside).unwrap_or(inside);
+        if to > start {
+            self.claimed.claim(start, to - start);
+            self.pages += to - start;
         }
-        true
+        if to < inside {
+            self.fault(to, format!("{owner} is in use by something else as well"));
+        } else if inside < end {
+            let page = start.max(self.page_count);
+            self.fault(page, format!("{owner} lies beyond the last of {} pages", self.page_count));
+        }
+        to == end
     }
 }
 
@@ -135,28 +145,35 @@ impl<'w> Walk<'w> {
         }
     }
 
-    /// Every key below `child` is at least `lower` and less than `upper`.
-    fn subtree(&mut self, child: &Child, level: u8, lower: Option<&[u8]>, upper: Option<&[u8]>) {
+    /// Every key below `child` is at least `lower` and less than `upper`. The page, if it could be walked.
+    fn subtree(
+        &mut self,
+        child: &Child,
+        level: u8,
+        lower: Option<&[u8]>,
+        upper: Option<&[u8]>,
+    ) -> Option<Page<'w>> {
         let id = child.page().0;
         // A page that has an owner is not walked again: a damaged file may lead here exponentially often.
         if !self.census.claim(id, 1, "the page") {
-            return;
+            return None;
         }
-        let page = match self.page(child, level) {
-            Ok(page) => page,
-            Err(error) => return self.census.error(id, &error),
-        };
-        self.tree.used_bytes += (page.bytes().len() - page.free_len()) as u64;
+        let page = self.page(child, level).inspect_err(|error| self.census.error(id, error)).ok()?;
+        let (used, page_size) = (page.bytes().len() - page.free_len(), page.bytes().len());
+        self.tree.used_bytes += used as u64;
         if self.depth == Depth::Check {
             self.check_page(page, id, lower, upper);
         }
         if page.is_leaf() {
             self.tree.leaf_pages += 1;
+            add_fill(&mut self.tree.leaf_fill, used, page_size);
             self.leaf(page, child);
         } else {
             self.tree.branch_pages += 1;
+            add_fill(&mut self.tree.branch_fill, used, page_size);
             self.branch(page, child, lower, upper);
         }
+        Some(page)
     }
 
     fn check_page(&mut self, page: Page<'_>, id: u64, lower: Option<&[u8]>, upper: Option<&[u8]>) {
@@ -177,17 +194,23 @@ impl<'w> Walk<'w> {
 
     fn leaf(&mut self, page: Page<'_>, child: &Child) {
         for i in 0..page.len() {
-            self.tree.key_bytes += (page.prefix().len() + page.suffix(i).len()) as u64;
-            match page.value(i) {
-                LeafValue::Inline(value) => self.tree.value_bytes += value.len() as u64,
-                LeafValue::Overflow(run) => self.run(&run, child),
-            }
+            let key_len = page.prefix().len() + page.suffix(i).len();
+            self.tree.key_bytes += key_len as u64;
+            self.tree.key_sizes.add(key_len);
+            let value_len = match page.value(i) {
+                LeafValue::Inline(value) => value.len(),
+                LeafValue::Overflow(run) => {
+                    self.run(&run, child);
+                    run.len as usize
+                }
+            };
+            self.tree.value_bytes += value_len as u64;
+            self.tree.value_sizes.add(value_len);
         }
     }
 
     fn run(&mut self, run: &OverflowRef, leaf: &Child) {
         let (id, len) = (run.page().0, run_pages(u64::from(run.len), self.pages.page_size()));
-        self.tree.value_bytes += u64::from(run.len);
         self.tree.overflow_pages += len;
         if !leaf.has_overflow() {
             self.census.fault(leaf.page().0, "its parent does not say that it has an overflow run");
@@ -202,6 +225,7 @@ impl<'w> Walk<'w> {
 
     fn branch(&mut self, page: Page<'_>, child: &Child, lower: Option<&[u8]>, upper: Option<&[u8]>) {
         let mut lower = lower.map(<[u8]>::to_vec);
+        let mut left: Option<Page<'w>> = None;
         for i in 0..page.len() {
             let below = page.child(i);
             if below.has_overflow() && !child.has_overflow() {
@@ -209,26 +233,23 @@ impl<'w> Walk<'w> {
             }
             let next = (i + 1 < page.len()).then(|| page.key(i + 1));
             let level = page.level().saturating_sub(1);
-            self.subtree(&below, level, lower.as_deref(), next.as_deref().or(upper));
-            lower = next.or(lower);
-        }
-        if self.depth == Depth::Check {
-            self.neighbours(page);
+            let right = self.subtree(&below, level, lower.as_deref(), next.as_deref().or(upper));
+            if self.depth == Depth::Check
+                && let (Some(left), Some(right)) = (left, right)
+            {
+                self.neighbours(left, right, &page.key(i));
+            }
+            (left, lower) = (right, next.or(lower));
         }
     }
 
     /// No two neighbours that take half a page at most fit together into 3/4 of one.
-    fn neighbours(&mut self, parent: Page<'_>) {
-        let level = parent.level().saturating_sub(1);
-        for i in 1..parent.len() {
-            let (left, right) = (parent.child(i - 1), parent.child(i));
-            let (Ok(a), Ok(b)) = (self.page(&left, level), self.page(&right, level)) else { continue };
-            let merged = merged_len(a, b, &parent.key(i));
-            let limit = merge_limit(self.pages.page_size());
-            if must_merge(a, b) && merged <= limit {
-                let what = format!("it and page {} fit together: {merged} of {limit} bytes", right.page());
-                self.census.fault(left.page().0, what);
-            }
+    fn neighbours(&mut self, left: Page<'_>, right: Page<'_>, separator: &[u8]) {
+        let merged = merged_len(left, right, separator);
+        let limit = merge_limit(self.pages.page_size());
+        if must_merge(left, right) && merged <= limit {
+            let what = format!("it and page {} fit together: {merged} of {limit} bytes", right.id());
+            self.census.fault(left.id().0, what);
         }
     }
 }

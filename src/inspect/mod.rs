@@ -4,10 +4,12 @@
 //! - [`PageMap`] says what each page of a snapshot is, [`FreeSpace`] which extents are free and who keeps the
 //!   others, [`TreeNode`] how the tree of a table looks: see
 //!   [`ReadTransaction`](crate::ReadTransaction::page_map).
+//! - [`Examination`] says how a file would open, or why not, [`LockFile`] who has it open.
 //! - [`RawFile`] reads any file as it is, damaged or not; [`DecodedPage`], [`MetaPage`] and [`HeadPage`] take
 //!   the bytes of its pages apart.
 
 mod free_space;
+mod opening;
 mod page_map;
 mod raw_file;
 mod tree;
@@ -22,12 +24,14 @@ use crate::error::{Error, Result};
 use crate::page::TableRecord;
 use crate::pager::{Pager, Pages, ReadSnapshot};
 
+pub use crate::btree::Sizes;
 pub use crate::page::decode::{
     BranchCell, ChildFields, DecodedPage, Field, FieldValue, HeadPage, Layout, LeafCell, LeafContent,
     LogRecord, MetaPage, PageBody, PageFault, PageHeader, RecordFields, RootFields, RunReference, SlotFields,
     TreeFields,
 };
 pub use free_space::{FreeExtent, FreeSpace, Holder};
+pub use opening::{Examination, HeadState, LockFile, LockWords, MetaState, Presence};
 pub use page_map::{PageKind, PageMap, PageOwner, PageRecord};
 pub use raw_file::RawFile;
 pub use tree::TreeNode;
@@ -110,6 +114,14 @@ pub struct TableStats {
     pub value_bytes: u64,
     /// The share of its branch and leaf pages that is in use, from 0 to 1.
     pub fill: f64,
+    /// How many of its branch pages are in use how far: below a tenth, and so on, and from nine tenths on.
+    pub branch_fill: [u64; 10],
+    /// The same of its leaf pages.
+    pub leaf_fill: [u64; 10],
+    /// How long its keys are.
+    pub key_sizes: Sizes,
+    /// How long its values are.
+    pub value_sizes: Sizes,
 }
 
 /// What opening a database found.
@@ -301,6 +313,10 @@ fn table_stats(name: String, record: TableRecord<String>, tree: &TreeCensus, pag
         key_bytes: tree.key_bytes,
         value_bytes: tree.value_bytes,
         fill: share(tree.used_bytes, tree_bytes),
+        branch_fill: tree.branch_fill,
+        leaf_fill: tree.leaf_fill,
+        key_sizes: tree.key_sizes,
+        value_sizes: tree.value_sizes,
     }
 }
 
@@ -367,14 +383,14 @@ pub(crate) fn check(
         collect(&mut census, Some(name));
     }
     // What damaged pages led to is lost as well, and says nothing new.
-    let damaged = !faults.is_empty();
+    let damaged = census.has_faults();
     let mut from = 0;
-    while let Some(start) = census.first_unclaimed(from).filter(|_| !damaged) {
-        let end = (start..root.page_count).find(|page| census.is_claimed(*page)).unwrap_or(root.page_count);
+    while let Some((start, end)) = census.first_unclaimed(from).filter(|_| !damaged) {
         let what = format!("it and the {} pages behind it are neither in use nor free", end - start - 1);
-        faults.push(Fault { page: Some(start), table: None, what });
+        census.fault(start, what);
         from = end;
     }
+    collect(&mut census, None);
     let tables = tables.len() as u64;
     Ok(CheckReport { faults, pages: census.pages, entries, tables, free_pages, pending_pages })
 }

@@ -99,7 +99,10 @@ fn check_cells<const LEAF: bool>(page: Page<'_>, expected: &Expected) -> Result<
         let (fixed, rest) = cell.split_at(key_at);
         let (suffix, tail) = rest.split_at(slot.key_len());
         if !LEAF {
-            below = below.saturating_add(check_child(&Child::decode(fixed), expected)?);
+            let count = check_child(&Child::decode(fixed), expected)?;
+            below = below
+                .checked_add(count)
+                .ok_or_else(|| expected.fault("number of entries", "less than 2^64 below a branch", count))?;
         } else if slot.is_extended() {
             check_run(&OverflowRef::decode(tail), bytes.len(), expected)?;
         }

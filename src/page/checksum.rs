@@ -21,6 +21,16 @@ impl Seed {
         hasher.finalize()
     }
 
+    /// What the checksum of bytes behind these starts from, where they come in pieces.
+    pub(crate) fn behind(self, bytes: &[u8]) -> Seed {
+        Seed(self.sum(bytes))
+    }
+
+    /// The checksum of all pieces so far.
+    pub(crate) fn value(self) -> u32 {
+        self.0
+    }
+
     /// The checksum of a page with a header: of everything behind the checksum itself.
     pub(crate) fn page_sum(self, page: &[u8]) -> u32 {
         self.sum(page.get(4..).unwrap_or(&[]))
@@ -60,5 +70,6 @@ mod tests {
         let (a, b) = (Seed::of(&[1; 16]), Seed::of(&[2; 16]));
         assert_ne!(a.sum(b"page"), b.sum(b"page"));
         assert_ne!(a.sum(b"page"), a.sum(b"pagf"));
+        assert_eq!(a.behind(b"pa").behind(b"").behind(b"ge").value(), a.sum(b"page"));
     }
 }

@@ -22,6 +22,8 @@ pub(super) const RUNS_AT: usize = 256;
 pub(super) const SUM_AT: usize = META_LEN - 4;
 /// Where the root stands in a head record.
 pub(super) const HEAD_ROOT_AT: usize = 32;
+/// A meta page has a smaller sequence number: written every microsecond it would take 146,000 years.
+pub(super) const SEQUENCE_END: u64 = 1 << 62;
 
 const _: () = assert!(ROOT_LEN == 112 && FLAGS_AT == 216, "FORMAT.md, Meta page");
 const _: () = assert!(RUNS_AT + RECORD_RUNS_MAX * 12 <= SUM_AT, "FORMAT.md, Commit record");
@@ -118,6 +120,14 @@ impl Meta {
         {
             return Err(fault("reserved bytes of a meta page", "zeros".into(), "other bytes".into()));
         }
+        let (sequence, ceiling) = (get_u64(bytes, 72), get_u64(bytes, 80));
+        if sequence >= SEQUENCE_END {
+            return Err(fault("sequence of a meta page", "below 2^62".into(), sequence.to_string()));
+        }
+        let root = Root::decode(&bytes[ROOT_AT..FLAGS_AT]);
+        if let Some((what, expected, found)) = root.fault(page_size as usize, ceiling) {
+            return Err(fault(what, expected, found));
+        }
         let array = |at: usize| bytes[at..].first_chunk::<16>().copied().unwrap_or_default();
         Ok(Meta {
             page_size,
@@ -125,10 +135,10 @@ impl Meta {
             lineage_id: array(56),
             read_only_compatible: get_u64(bytes, 24),
             compatible: get_u64(bytes, 32),
-            sequence: get_u64(bytes, 72),
-            ceiling: get_u64(bytes, 80),
+            sequence,
+            ceiling,
             boot_id: array(88),
-            root: Root::decode(&bytes[ROOT_AT..FLAGS_AT]),
+            root,
             clean: get_u32(bytes, FLAGS_AT) & FLAG_CLEAN != 0,
             record,
         })

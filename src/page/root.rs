@@ -113,6 +113,23 @@ impl Root {
         }
     }
 
+    /// What of the numbers cannot be, in a file with pages of that size in which no transaction is at or
+    /// behind `ceiling`: what it is, what it must be, and what is there.
+    pub(crate) fn fault(&self, page_size: usize, ceiling: u64) -> Option<(&'static str, String, String)> {
+        let [.., head_page] = super::header_pages(page_size);
+        let births = [self.catalog.child.birth, self.system.child.birth, self.free.birth];
+        if self.txn.0 == 0 || self.txn.0 >= ceiling {
+            let expected = format!("from 1 to {}", ceiling.saturating_sub(1));
+            Some(("transaction of the root", expected, self.txn.to_string()))
+        } else if self.page_count <= head_page || self.page_count > PAGE_ID_MASK + 1 {
+            Some(("page count", format!("more than {head_page}, up to 2^48"), self.page_count.to_string()))
+        } else if let Some(birth) = births.iter().find(|birth| **birth > self.txn) {
+            Some(("birth of a root page", format!("at most {}", self.txn), birth.to_string()))
+        } else {
+            None
+        }
+    }
+
     /// Its encoded bytes, read as numbers.
     #[inline]
     pub(crate) fn words(&self) -> [u64; ROOT_WORDS] {

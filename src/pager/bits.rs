@@ -92,8 +92,18 @@ impl Bits {
         self.change(start, len, Chunk::Full, |word, mask| *word |= mask);
     }
 
+    /// Adds pages, as far as none of them is there: whether none was.
+    pub(crate) fn claim(&mut self, start: u64, len: u64) -> bool {
+        let end = start + len;
+        let to = self.first(start, end).unwrap_or(end);
+        if to > start {
+            self.add(start, to - start);
+        }
+        to == end
+    }
+
     /// Takes pages out that are in the set.
-    pub(super) fn remove(&mut self, start: u64, len: u64) {
+    pub(crate) fn remove(&mut self, start: u64, len: u64) {
         self.change(start, len, Chunk::Empty, |word, mask| *word &= !mask);
     }
 

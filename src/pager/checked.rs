@@ -78,6 +78,16 @@ impl Checked {
         word.is_some_and(|word| word.load(Ordering::Relaxed) == tag(birth, role))
     }
 
+    /// Forgets what is remembered of pages: others stand there now.
+    pub(super) fn forget(&self, id: PageId, pages: u64) {
+        for id in (id.0..id.0 + pages).map(PageId) {
+            let chunk = self.chunk(id).and_then(OnceLock::get);
+            if let Some(word) = chunk.and_then(|chunk| chunk.get(index(id.0 % CHUNK))) {
+                word.store(0, Ordering::Relaxed);
+            }
+        }
+    }
+
     /// Remembers that it was.
     pub(super) fn set(&self, id: PageId, birth: TxnId, role: Role) {
         if birth.0 > BIRTH_MAX {
@@ -110,6 +120,8 @@ mod tests {
         assert!(!checked.is(page, TxnId(3), Role::Tree(1)) && !checked.is(page, TxnId(3), Role::Run));
         checked.set(far, TxnId(3), leaf);
         assert!(!checked.is(far, TxnId(3), leaf));
+        checked.forget(PageId(8_999), 2);
+        assert!(!checked.is(page, TxnId(3), leaf));
         checked.set(page, TxnId(1 << 60), leaf);
         assert!(!checked.is(page, TxnId(1 << 60), leaf));
     }

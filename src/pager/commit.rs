@@ -15,8 +15,8 @@ use super::ids::Ids;
 use super::space::{Placement, coalesce};
 use super::txn::Txn;
 use super::write_set::{Bytes, Sealed, WriteSet};
-use crate::error::Result;
-use crate::page::{Extent, PageId, Root, TreeRoot, TxnId, free_log_capacity};
+use crate::error::{Error, Result};
+use crate::page::{Extent, PageId, Root, TreeRoot, TxnId, free_log_capacity, header_pages};
 
 /// What came of a commit before it is durable.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -53,6 +53,7 @@ impl<'t> Commit<'t> {
         txn.give_back_written(freed.extract_if(.., |extent| extent.birth == id));
         let frees: u64 = freed.iter().map(|extent| extent.len).sum();
 
+        check_freed(&txn, &mut freed)?;
         let (page_size, seed) = (txn.pager.base.page_size, txn.pager.base.seed);
         let mut freed = coalesce(freed, &txn.pins);
         let extents = txn.writer.space.len() + freed.len();
@@ -151,6 +152,36 @@ impl<'t> Commit<'t> {
         sealed.pages.extend(pages.into_iter().map(|(id, bytes)| (id, Bytes::Own(bytes))));
         Ok(page_count)
     }
+}
+
+/// What is freed was in use, by one owner: in a damaged file two trees may have one page, or a tree one that
+/// the log calls free. To free such a page would give it out twice.
+fn check_freed(txn: &Txn, freed: &mut [Extent]) -> Result<()> {
+    freed.sort_unstable();
+    let headers = header_pages(txn.pager.base.page_size);
+    let end = txn.head.root.page_count;
+    let mut taken = txn.taken.clone();
+    taken.sort_unstable();
+    let mut last = 0;
+    for extent in freed {
+        let pages = extent.start..extent.start.saturating_add(extent.len);
+        let fault = |page: u64, found: &str| {
+            Err(Error::corrupted(page, "page reference", "a page that nothing else has", found))
+        };
+        if pages.end > end || headers.iter().any(|page| pages.contains(page)) {
+            return fault(extent.start, "one outside, or a header page");
+        }
+        if pages.start < last {
+            return fault(extent.start, "one that something else has as well");
+        }
+        let behind = taken.partition_point(|(start, _)| *start < pages.end);
+        let was_free = behind > 0 && taken[behind - 1].0 + taken[behind - 1].1 > pages.start;
+        if was_free || pages.clone().any(|page| txn.writer.space.contains(page)) {
+            return fault(extent.start, "one that the free-space log calls free");
+        }
+        last = pages.end;
+    }
+    Ok(())
 }
 
 /// How many records say at most what a commit changes, as far as it has taken pages; `unused` are for what it

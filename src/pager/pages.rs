@@ -3,12 +3,17 @@
 //! [`PagesMut`]; snapshots and write sets implement them, and the tree's tests have a double.
 
 use crate::error::Result;
-use crate::page::{Child, OverflowRef, Page};
+use crate::page::{Child, OverflowRef, Page, TxnId};
 
 /// Where a tree reads its pages. `Sync`, so that an iterator over them can be.
 pub(crate) trait Pages: Sync {
     /// Bytes of a page.
     fn page_size(&self) -> usize;
+
+    /// The transaction whose state this is: what the file has of it is not younger.
+    fn newest(&self) -> TxnId {
+        TxnId(u64::MAX)
+    }
 
     /// The page that `child` names, which stands at `level`. Checked at first touch.
     fn page(&self, child: &Child, level: u8) -> Result<Page<'_>>;

@@ -234,19 +234,19 @@ fn recover(storage: &Storage, writable: bool) -> Result<Found> {
 
 /// Whether the newest meta page is of a clean close, and the one before it names the same root, as a close
 /// leaves it. Else what is adopted must be made durable like any other.
-fn is_clean(slots: &[Slot]) -> bool {
+pub(super) fn is_clean(slots: &[Slot]) -> bool {
     matches!(slots, [newest, other] if newest.meta.clean && newest.meta.root == other.meta.root)
 }
 
 /// A meta page that decodes.
-struct Slot {
-    slot: usize,
-    bytes: Vec<u8>,
-    meta: Meta,
+pub(super) struct Slot {
+    pub(super) slot: usize,
+    pub(super) bytes: Vec<u8>,
+    pub(super) meta: Meta,
 }
 
 /// A file that is no database is refused before anything is made beside it.
-fn check_is_ours(storage: &Storage) -> Result<()> {
+pub(super) fn check_is_ours(storage: &Storage) -> Result<()> {
     let not_ours =
         |reason: &str| Error::NotADatabase { path: storage.path().to_owned(), reason: reason.to_owned() };
     let len = storage.len()?;
@@ -264,7 +264,7 @@ fn check_is_ours(storage: &Storage) -> Result<()> {
 }
 
 /// The meta pages that decode, the newest first.
-fn read_metas(storage: &Storage) -> Result<Vec<Slot>> {
+pub(super) fn read_metas(storage: &Storage) -> Result<Vec<Slot>> {
     let len = storage.len()?;
     let mut found = Vec::new();
     let mut faults = Vec::new();
@@ -293,7 +293,8 @@ fn read_metas(storage: &Storage) -> Result<Vec<Slot>> {
     }
     found.sort_by_key(|slot| std::cmp::Reverse(slot.meta.sequence));
     if let [a, b] = &found[..]
-        && (a.meta.database_id, a.meta.page_size) != (b.meta.database_id, b.meta.page_size)
+        && (a.meta.database_id, a.meta.lineage_id, a.meta.page_size)
+            != (b.meta.database_id, b.meta.lineage_id, b.meta.page_size)
     {
         return Err(Error::corrupted(0, "database id", "the same in both meta pages", "two"));
     }
@@ -315,7 +316,11 @@ fn adopt(storage: &Storage, slots: Vec<Slot>, recovered: &mut Recovered) -> Resu
 }
 
 /// What is wrong with the pages that the meta page's record covers.
-fn verify_record(storage: &Storage, meta: &Meta, recovered: &mut Recovered) -> Result<Option<Error>> {
+pub(super) fn verify_record(
+    storage: &Storage,
+    meta: &Meta,
+    recovered: &mut Recovered,
+) -> Result<Option<Error>> {
     let page_size = meta.page_size as usize;
     let seed = Seed::of(&meta.database_id);
     let len = storage.len()?;
@@ -343,7 +348,7 @@ fn verify_record(storage: &Storage, meta: &Meta, recovered: &mut Recovered) -> R
     Ok(None)
 }
 
-fn check_len(storage: &Storage, meta: &Meta) -> Result<()> {
+pub(super) fn check_len(storage: &Storage, meta: &Meta) -> Result<()> {
     let expected = meta.root.page_count.saturating_mul(u64::from(meta.page_size));
     let found = storage.len()?;
     if found < expected {
@@ -368,14 +373,14 @@ fn write_again(storage: &Storage, adopted: &Slot) -> Result<()> {
 }
 
 /// A buffered commit that was found whole.
-struct NewerHead {
-    root: Root,
+pub(super) struct NewerHead {
+    pub(super) root: Root,
     /// Whether what was read could be written again: see [`write_again`]. A sync makes it durable.
     written_again: Result<()>,
 }
 
 /// The root of a buffered commit that builds on the adopted meta page, if everything younger verifies.
-fn newer_head(
+pub(super) fn newer_head(
     storage: &Storage,
     adopted: &Slot,
     writable: bool,
@@ -390,7 +395,8 @@ fn newer_head(
     let root = record.root;
     let page_size = adopted.meta.page_size as usize;
     let builds_on = record.base_sums.contains(&Meta::sum_of(&adopted.bytes));
-    let fits = root.page_count.saturating_mul(page_size as u64) <= storage.len()?;
+    let fits = root.fault(page_size, adopted.meta.ceiling).is_none()
+        && root.page_count.saturating_mul(page_size as u64) <= storage.len()?;
     // Equal boots prove nothing, but different ones rule the record out: it was never synced.
     if !builds_on || record.boot_id != boot_id()? || root.txn <= adopted.meta.root.txn || !fits {
         return Ok(None);

@@ -66,6 +66,12 @@ impl View {
         pages.iter().for_each(|(id, level)| self.checked.set(*id, birth, Role::Tree(*level)));
     }
 
+    /// This process has just written something else than pages of a tree there. As a rule nothing is
+    /// remembered of such places; where a damaged file calls a page free that is not, it is.
+    pub(super) fn forget(&self, id: PageId, pages: u64) {
+        self.checked.forget(id, pages);
+    }
+
     /// The bytes of `pages` pages from `id` on.
     ///
     /// # Safety
@@ -188,6 +194,11 @@ fn outside(id: PageId, pages: u64, end: u64) -> Error {
 impl Pages for Snapshot {
     fn page_size(&self) -> usize {
         self.view.base.page_size
+    }
+
+    #[inline]
+    fn newest(&self) -> TxnId {
+        self.root.txn
     }
 
     #[inline(always)]

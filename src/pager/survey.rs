@@ -88,7 +88,7 @@ impl ReadSnapshot {
     pub(crate) fn survey(&self) -> Result<SpaceSurvey> {
         let snapshot = self.pages();
         let (log, records) = FreeLog::read(snapshot, snapshot.view.base.seed)?;
-        let mut extents = replay(&records, snapshot.root().page_count);
+        let mut extents = replay(&records, snapshot.root().page_count)?;
         extents.sort_unstable_by_key(|extent| extent.start);
         Ok(SpaceSurvey { log_pages: log.pages().collect(), extents })
     }

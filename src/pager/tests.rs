@@ -55,7 +55,7 @@ impl Engine {
         let head = self.pager.head();
         let snapshot = self.pager.snapshot_of_head(&head);
         let (log, records) = FreeLog::read(&snapshot, self.pager.base.seed).unwrap();
-        (replay(&records, head.root.page_count), log.pages().collect())
+        (replay(&records, head.root.page_count).unwrap(), log.pages().collect())
     }
 
     /// Pages of the log, free and pending ones, as the writer has them; the log says the same.

@@ -8,10 +8,10 @@ use super::extents::Extents;
 use super::head::{Head, Written};
 use super::snapshot::{Snapshot, View};
 use super::space::{Placement, Runs};
-use super::write_set::Sealed;
+use super::write_set::{Bytes, Sealed};
 use super::writer::WriterGuard;
 use crate::error::Result;
-use crate::page::{Extent, RECORD_PAGES_MAX, TxnId, index, record_sum, run_pages};
+use crate::page::{Extent, PageId, RECORD_PAGES_MAX, TxnId, index, record_sum, run_pages};
 
 /// The pages of a large commit are written so many bytes at a time, aligned. The page cache keeps a file in
 /// units as large as the writes that first filled it, and walks through a whole unit with each write into it.
@@ -165,6 +165,7 @@ impl Txn {
         let padding = vec![0; index(pages) * page_size - value.len()];
         let offset = start * page_size as u64;
         self.written(|pager| pager.base.storage.write_at(&[value, &padding], offset))?;
+        self.pager.view.read().forget(PageId(start), pages);
         self.written_pages += pages;
         self.written_runs += 1;
         self.keep_sums(start, pages, value, &padding);
@@ -223,7 +224,12 @@ impl Txn {
                 (begun, waiting) = (end, 0);
             }
         }
-        self.pager.view.read().trust(&sealed.levels, self.id);
+        let view = self.pager.view.read();
+        view.trust(&sealed.levels, self.id);
+        for (id, at) in sealed.pages.iter().filter(|(_, at)| matches!(at, Bytes::Own(_))) {
+            view.forget(PageId(*id), sealed.bytes(at).len() as u64 / page_size);
+        }
+        drop(view);
         let (seed, birth) = (self.pager.base.seed, self.id);
         if let Some(sums) = &mut self.sums {
             sums.reserve_exact(index(pages));

@@ -276,6 +276,17 @@ impl WriteSet {
         Error::corrupted(0, "index of a heap page", "a page of this transaction", index)
     }
 
+    /// A page that was checked once is still the one that its parent names. Who writes to a damaged file may
+    /// have been given a page as free that something else needs.
+    fn check_same(page: Page<'_>, child: &Child, level: u8) -> Result<()> {
+        if (page.id(), page.birth(), page.level()) == (child.page(), child.birth, level) {
+            return Ok(());
+        }
+        let expected = format!("page {} of transaction {}", child.page(), child.birth);
+        let found = format!("page {} of transaction {}", page.id(), page.birth());
+        Err(Error::corrupted(child.page().0, "content of the page", expected, found))
+    }
+
     fn keep_run(&mut self, value: &[u8]) -> OverflowRef {
         let pages = run_pages(value.len() as u64, self.page_size());
         let mut bytes = Vec::with_capacity(index(pages) * self.page_size());
@@ -296,6 +307,10 @@ impl WriteSet {
 impl Pages for WriteSet {
     fn page_size(&self) -> usize {
         self.snapshot.page_size()
+    }
+
+    fn newest(&self) -> TxnId {
+        self.snapshot.newest()
     }
 
     #[inline]
@@ -336,6 +351,7 @@ impl PagesMut for WriteSet {
             return Ok(index);
         }
         let page = self.snapshot.page(child, level)?;
+        Self::check_same(page, child, level)?;
         let index = self.pages.make();
         let Some(copy) = self.pages.get_mut(index) else { return Err(Self::lost(index)) };
         copy.copy_from_slice(page.bytes());
@@ -376,7 +392,11 @@ impl PagesMut for WriteSet {
 
     fn take(&mut self, child: &Child, level: u8) -> Result<Box<[u8]>> {
         let mut buffer = self.buffer();
-        buffer.copy_from_slice(self.page(child, level)?.bytes());
+        let page = self.page(child, level)?;
+        if child.dirty().is_none() {
+            Self::check_same(page, child, level)?;
+        }
+        buffer.copy_from_slice(page.bytes());
         self.drop_page(child);
         Ok(buffer)
     }

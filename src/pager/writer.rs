@@ -304,7 +304,7 @@ impl Pager {
         let snapshot = self.snapshot_of_head(head);
         let (log, records) = FreeLog::read(&snapshot, self.base.seed)?;
         let mut space = Space::default();
-        for extent in replay(&records, head.root.page_count) {
+        for extent in replay(&records, head.root.page_count)? {
             self.check_extent(&extent)?;
             space.add(extent, pins);
         }

@@ -33,15 +33,15 @@ use super::words::Words;
 use crate::error::{Error, Result};
 
 /// Where presence lies in the data file: far behind any content. Two bytes for each inode.
-const PRESENCE: u64 = 1 << 60;
-const PRESENCE_LEN: u64 = 1 << 60;
+pub(super) const PRESENCE: u64 = 1 << 60;
+pub(super) const PRESENCE_LEN: u64 = 1 << 60;
 /// For how long a process that was killed may still be seen.
 const LAST_SEEN: Duration = Duration::from_millis(500);
 /// Where presence lies in the lock file, one byte for each inode that the data file can have.
 const DATA: u64 = 1 << 60;
 const DATA_LEN: u64 = 1 << 60;
 /// Where the other locks lie in the lock file: far behind any content.
-const LOCKS: u64 = 1 << 40;
+pub(super) const LOCKS: u64 = 1 << 40;
 
 /// Who else has the database open.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -244,7 +244,7 @@ impl Drop for LockFile {
 }
 
 /// `x.folio-lock` for `x.folio`.
-fn beside(data: &Path) -> PathBuf {
+pub(super) fn beside(data: &Path) -> PathBuf {
     let mut name = OsString::from(data.as_os_str());
     name.push("-lock");
     PathBuf::from(name)

@@ -34,7 +34,7 @@ impl Drop for Held<'_> {
 const LEADER: u64 = 0;
 const HEAD_RECORD: u64 = 1;
 const WRITERS: u64 = 2;
-const BLOCKS: u64 = 16;
+pub(super) const BLOCKS: u64 = 16;
 
 impl Meeting {
     /// Of this process alone.

@@ -16,6 +16,7 @@ mod lock;
     expect(dead_code, reason = "nobody meets where there are no such locks")
 )]
 mod lock_file;
+mod lock_view;
 mod map;
 mod meeting;
 mod plain;
@@ -23,6 +24,7 @@ mod probe;
 #[cfg(any(test, feature = "simulation"))]
 mod replay;
 #[cfg(any(test, feature = "simulation"))]
+#[cfg_attr(not(test), expect(dead_code, reason = "the tests use more of it than the fuzzers"))]
 pub(crate) mod sim;
 mod sys;
 #[cfg(test)]
@@ -46,6 +48,8 @@ use probe::Probe;
 pub(crate) use fork::without_forks;
 pub(crate) use lock::Lock;
 pub(crate) use lock_file::Others;
+pub use lock_view::Presence;
+pub(crate) use lock_view::{Found, LockView};
 pub(crate) use map::{Advice, Mapping};
 pub(crate) use meeting::{Held, Meeting};
 pub(crate) use plain::PlainFile;

@@ -30,6 +30,10 @@ impl PlainFile {
         &self.path
     }
 
+    pub(super) fn file(&self) -> &File {
+        &self.file
+    }
+
     /// The length of the file in bytes, as it is now.
     pub(crate) fn len(&self) -> Result<u64> {
         sys::file_len(&self.file).map_err(|error| Error::io("lseek", &self.path, error))

@@ -7,6 +7,7 @@
 //! The one exception is documented: a value above 1 MiB is verified by the check alone.
 
 mod decode;
+mod inspection;
 
 use std::collections::BTreeMap;
 use std::fs;

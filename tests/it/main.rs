@@ -4,7 +4,9 @@
 mod copy;
 mod corruption;
 mod files;
+mod fixtures;
 mod full_disk;
+mod hostile;
 mod kill;
 mod mapping;
 mod mutations;

@@ -20,20 +20,29 @@ mod csv;
 mod del;
 mod dump;
 mod failure;
+mod file_system;
+mod free;
 mod get;
+mod histogram;
+mod info;
 mod key_range;
 mod lmdb;
 mod load;
 mod log;
+mod map;
 mod open;
 mod output;
+mod page;
+mod pages;
 mod progress;
 mod put;
 mod readers;
+mod salvage;
 mod scan;
 mod stat;
 mod tables;
 mod top;
+mod tree;
 mod watch;
 
 use failure::Failure;
@@ -74,9 +83,16 @@ enum Command {
     Top(top::Top),
     Tables(tables::Tables),
     Stat(stat::Stat),
+    Info(info::Info),
+    Pages(pages::Pages),
+    Page(page::Page),
+    Tree(tree::Tree),
+    Free(free::Free),
+    Map(map::MapPages),
     Check(check::Check),
     Compact(compact::Compact),
     Copy(copy::Copy),
+    Salvage(salvage::Salvage),
     Bench(bench::Bench),
     Completions(completions::Completions),
 }
@@ -112,9 +128,16 @@ fn run(command: Command) -> Result<(), Failure> {
         Command::Top(top) => top.run(),
         Command::Tables(tables) => tables.run(),
         Command::Stat(stat) => stat.run(),
+        Command::Info(info) => info.run(),
+        Command::Pages(pages) => pages.run(),
+        Command::Page(page) => page.run(),
+        Command::Tree(tree) => tree.run(),
+        Command::Free(free) => free.run(),
+        Command::Map(map) => map.run(),
         Command::Check(check) => check.run(),
         Command::Compact(compact) => compact.run(),
         Command::Copy(copy) => copy.run(),
+        Command::Salvage(salvage) => salvage.run(),
         Command::Bench(bench) => bench.run(),
         Command::Completions(completions) => completions.run(),
     }

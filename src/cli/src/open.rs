@@ -21,6 +21,10 @@ pub(crate) struct ToRead {
 }
 
 impl ToRead {
+    pub(crate) fn path(&self) -> &Path {
+        &self.db
+    }
+
     /// Opens it. The file must exist.
     pub(crate) fn open(&self) -> Result<Database, Failure> {
         if !self.unlocked {
@@ -56,6 +60,11 @@ pub(crate) fn or_create(path: &Path, page_size: Option<u32>) -> Result<Database,
         options.page_size(bytes);
     }
     open(&options, path, WRITERS_NEED_IT)
+}
+
+/// For a command that makes a new database. The file must not exist.
+pub(crate) fn new(path: &Path, page_size: u32) -> Result<Database, Failure> {
+    open(Database::options().create_new(true).page_size(page_size), path, WRITERS_NEED_IT)
 }
 
 const WRITERS_NEED_IT: &str = "who may not write it cannot change the database";

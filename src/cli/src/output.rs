@@ -1,6 +1,6 @@
 //! Standard output, and how numbers and tables look there.
 
-use std::io::{self, BufWriter, StdoutLock, Write};
+use std::io::{self, BufWriter, IsTerminal, StdoutLock, Write};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
@@ -18,6 +18,17 @@ pub(crate) fn has_reader() -> bool {
         Ok(_) => !polled[0].revents().intersects(PollFlags::ERR | PollFlags::HUP),
         Err(_) => true,
     }
+}
+
+/// Whether what goes to standard output may be coloured.
+pub(crate) fn has_colours() -> bool {
+    io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|set| set.is_empty())
+}
+
+/// Columns and lines of the terminal that standard output is; none where there is none, or it does not say.
+pub(crate) fn window() -> Option<(usize, usize)> {
+    let size = rustix::termios::tcgetwinsize(io::stdout()).ok()?;
+    (size.ws_col > 0 && size.ws_row > 0).then_some((size.ws_col.into(), size.ws_row.into()))
 }
 
 /// `1234567` as `1,234,567`.
@@ -67,11 +78,33 @@ pub(crate) fn bytes_exactly(number: u64) -> String {
     if number < 1024 { exactly } else { format!("{} ({exactly})", bytes(number)) }
 }
 
-/// A name that somebody chose, so that it stays on its line.
+/// A name that somebody chose, so that it stays on its line, and hides or reorders nothing around it.
 pub(crate) fn name(text: &str) -> String {
-    let escaped =
-        |c: char| if c.is_control() || c == '\\' { c.escape_default().collect() } else { c.to_string() };
-    text.chars().map(escaped).collect()
+    escaped(text.as_bytes())
+}
+
+/// Bytes as text that stays on its line: what is not printable is escaped as the tool's help says.
+pub(crate) fn escaped(bytes: &[u8]) -> String {
+    // Bytes of this type are always text.
+    folio::types::render_value("bytes", bytes).unwrap_or_else(|_| hex(bytes))
+}
+
+/// Two hexadecimal digits for each byte.
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// How many columns a line may have: those of the terminal, or any number where there is none.
+pub(crate) fn width() -> usize {
+    window().map_or(usize::MAX, |(columns, _)| columns)
+}
+
+/// The text, or its beginning and three dots where it has more characters than fit.
+pub(crate) fn cut(text: &str, columns: usize) -> String {
+    match text.char_indices().nth(columns) {
+        None => text.to_owned(),
+        Some(_) => text.chars().take(columns.saturating_sub(3)).chain("...".chars()).collect(),
+    }
 }
 
 /// `part` of `whole`; 0 where there is no whole.
@@ -127,6 +160,15 @@ mod tests {
         let expected =
             ["0 B", "17 B", "1023 B", "1 KiB", "1.5 KiB", "4 KiB", "1 MiB", "1.0 MiB", "264 MiB", "16.0 EiB"];
         assert_eq!(given.map(bytes), expected);
+    }
+
+    #[test]
+    fn long_lines_are_cut() {
+        assert_eq!(
+            ["", "abcd", "abcde", "\u{e9}\u{e9}\u{e9}\u{e9}x"].map(|text| cut(text, 4)),
+            ["", "abcd", "a...", "\u{e9}..."]
+        );
+        assert_eq!(cut("abc", 0), "...");
     }
 
     #[test]

@@ -3,10 +3,11 @@
 use std::io::{self, Write};
 
 use clap::Args;
-use folio::{Recovery, Stats};
+use folio::{Recovery, Stats, TableStats};
 use serde_json::json;
 
 use crate::failure::Failure;
+use crate::histogram::Histograms;
 use crate::open::ToRead;
 use crate::output;
 use crate::output::Align::{Left, Right};
@@ -18,21 +19,35 @@ use crate::output::{bytes, columns, grouped, percent, ratio};
 /// may still see them (`folio readers` lists who reads); `fill` is the used share of a table's branch and
 /// leaf pages.
 #[derive(Debug, Args)]
-#[command(after_help = "Example:\n  folio stat words.folio")]
+#[command(after_help = "Examples:\n  folio stat words.folio\n  folio stat words.folio --histogram words")]
 pub(crate) struct Stat {
     #[command(flatten)]
     db: ToRead,
     /// Print one JSON object, sizes in bytes
     #[arg(long)]
     json: bool,
+    /// Show how full pages are and how long keys and values, as bars: of this table, or of all together. In
+    /// JSON it is added to each table that is meant
+    #[arg(long, value_name = "TABLE", num_args = 0..=1)]
+    histogram: Option<Option<String>>,
 }
 
 impl Stat {
     pub(crate) fn run(self) -> Result<(), Failure> {
-        let stats = self.db.open()?.stats()?;
+        let db = self.db.open()?;
+        if let Some(Some(table)) = &self.histogram {
+            // It must be there.
+            db.begin_read()?.open_raw(table)?;
+        }
+        let stats = db.stats()?;
+        let is_meant = |table: &TableStats| match &self.histogram {
+            Some(Some(name)) => table.name == *name,
+            meant => meant.is_some(),
+        };
         let mut out = output::stdout();
         match self.json {
-            true => write_json(&mut out, &stats)?,
+            true => write_json(&mut out, &stats, is_meant)?,
+            false if self.histogram.is_some() => write_histograms(&mut out, &stats, is_meant)?,
             false => {
                 write_summary(&mut out, &stats)?;
                 write_pages(&mut out, &stats)?;
@@ -121,7 +136,28 @@ fn write_tables(out: &mut impl Write, stats: &Stats) -> io::Result<()> {
     columns(out, &align, &rows)
 }
 
-fn write_json(out: &mut impl Write, stats: &Stats) -> io::Result<()> {
+/// Bars for all tables that are meant together.
+fn write_histograms(
+    out: &mut impl Write,
+    stats: &Stats,
+    is_meant: impl Fn(&TableStats) -> bool,
+) -> io::Result<()> {
+    let meant = || stats.tables.iter().filter(|table| is_meant(table));
+    let tables: Vec<_> = meant().collect();
+    let entries = meant().map(|table| table.entries).sum();
+    let what = match tables[..] {
+        [table] => format!("table {}", output::name(&table.name)),
+        _ => output::plural(tables.len() as u64, "table", "tables"),
+    };
+    writeln!(out, "{what}, {}", output::plural(entries, "entry", "entries"))?;
+    Histograms::of(meant()).write(out)
+}
+
+fn write_json(
+    out: &mut impl Write,
+    stats: &Stats,
+    has_histograms: impl Fn(&TableStats) -> bool,
+) -> io::Result<()> {
     let recovery = match stats.recovery {
         Recovery::Recovered { txn, fell_back, pages_verified, head_adopted, bad_meta, .. } => {
             json!({
@@ -134,8 +170,8 @@ fn write_json(out: &mut impl Write, stats: &Stats) -> io::Result<()> {
         }
         _ => serde_json::Value::Null,
     };
-    let table = |table: &folio::TableStats| {
-        json!({
+    let table = |table: &TableStats| {
+        let mut object = json!({
             "name": table.name,
             "key_type": table.key_type,
             "value_type": table.value_type,
@@ -147,7 +183,11 @@ fn write_json(out: &mut impl Write, stats: &Stats) -> io::Result<()> {
             "key_bytes": table.key_bytes,
             "value_bytes": table.value_bytes,
             "fill": table.fill,
-        })
+        });
+        if has_histograms(table) {
+            object["histograms"] = Histograms::of(std::iter::once(table)).json();
+        }
+        object
     };
     let all = json!({
         "path": stats.path.as_ref().map(|path| path.to_string_lossy()),

@@ -28,6 +28,7 @@ mod cell;
 mod model;
 mod readers;
 mod roots;
+mod seen;
 #[cfg(test)]
 mod tests;
 
@@ -42,6 +43,7 @@ use roots::{Roots, roots_words};
 
 pub(crate) use readers::Reading;
 pub(super) use readers::SlotIndex;
+pub use seen::LockWords;
 
 /// `FOLIOLCK`, read as a number of the machine.
 const MAGIC: u64 = u64::from_le_bytes(*b"FOLIOLCK");

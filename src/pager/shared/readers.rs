@@ -19,11 +19,11 @@ use crate::storage::{BLOCK_WORDS, BLOCKS_MAX, Meeting};
 
 const SLOT_WORDS: usize = 8;
 const CHUNK_SLOTS: usize = BLOCK_WORDS / SLOT_WORDS;
-const CHUNKS_MAX: usize = BLOCKS_MAX - 1;
+pub(super) const CHUNKS_MAX: usize = BLOCKS_MAX - 1;
 
 /// Where what is in a slot.
 const TXN: usize = 0;
-const PROCESS: usize = 1;
+pub(super) const PROCESS: usize = 1;
 const SINCE: usize = 2;
 
 /// Somebody who reads.

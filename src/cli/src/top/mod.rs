@@ -1,6 +1,6 @@
 //! `folio top`: a database at work, looked at again and again.
 
-use std::io::{IsTerminal, Write};
+use std::io::Write;
 use std::path::PathBuf;
 use std::time::{Duration, Instant, SystemTime};
 
@@ -115,11 +115,6 @@ fn interval(text: &str) -> Result<Duration, String> {
         true => Ok(Duration::from_secs_f64(seconds)),
         false => Err("it must be from 0.1 to 3600".to_owned()),
     }
-}
-
-/// Whether what goes to standard output may be coloured.
-fn has_colours() -> bool {
-    std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|set| set.is_empty())
 }
 
 fn object(sample: &Sample) -> Value {

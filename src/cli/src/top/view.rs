@@ -37,7 +37,7 @@ pub(super) struct View {
 impl View {
     pub(super) fn new(path: &Path, interval: Duration) -> View {
         let path = output::name(&path.to_string_lossy());
-        View { path, interval, colours: super::has_colours(), first: 0 }
+        View { path, interval, colours: output::has_colours(), first: 0 }
     }
 
     /// Moves through the readers.

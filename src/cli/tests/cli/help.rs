@@ -3,7 +3,7 @@
 
 use crate::Place;
 
-const COMMANDS: [&str; 17] = [
+const COMMANDS: [&str; 23] = [
     "load",
     "dump",
     "scan",
@@ -16,6 +16,12 @@ const COMMANDS: [&str; 17] = [
     "top",
     "tables",
     "stat",
+    "info",
+    "pages",
+    "page",
+    "tree",
+    "free",
+    "map",
     "check",
     "compact",
     "copy",

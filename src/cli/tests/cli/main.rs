@@ -10,13 +10,16 @@ mod inspection;
 mod large;
 mod lmdb;
 mod loading;
+mod map;
 mod measuring;
 mod pipes;
 mod readers;
 mod reads;
+mod salvage;
 mod terminal;
 mod top;
 mod unlocked;
+mod views;
 mod watch;
 
 use std::fs;

@@ -4,23 +4,75 @@ use std::collections::BTreeMap;
 use std::ops::Bound;
 use std::sync::Arc;
 
+use crate::inspect::{PageKind, PageOwner, PageRecord};
 use crate::raw::RawChanges;
-use crate::{Database, Error, RawBounds, RawTable, ReadTable, ReadTransaction, Result};
+use crate::{CheckReport, Database, Error, RawBounds, RawTable, ReadTable, ReadTransaction, Result};
 
-pub(super) type Entries = BTreeMap<Vec<u8>, Arc<[u8]>>;
+pub(crate) type Entries = BTreeMap<Vec<u8>, Arc<[u8]>>;
 
 /// Everything that is committed at some moment, by the tables' names.
-pub(super) type Version = BTreeMap<String, Arc<Entries>>;
+pub(crate) type Version = BTreeMap<String, Arc<Entries>>;
 
 /// Nothing is wrong with the database.
-pub(super) fn sound(db: &Database) -> Result<()> {
+pub(crate) fn sound(db: &Database) -> Result<()> {
     let report = db.check()?;
     assert!(report.is_ok(), "{:#?}", report.faults);
+    mapped(db, &report)
+}
+
+/// The map of the pages has each page once, and says of each kind as many as the check and the statistics.
+fn mapped(db: &Database, report: &CheckReport) -> Result<()> {
+    let (tx, stats) = (db.begin_read()?, db.stats()?);
+    let (map, space) = (tx.page_map()?, tx.free_space()?);
+    assert!(map.faults().is_empty(), "{:#?}", map.faults());
+    let mut end = 0;
+    for record in map.iter() {
+        assert_eq!(record.page, end, "{record:?}");
+        end += record.pages;
+        assert_eq!((map.get(record.page), map.get(end - 1)), (Some(record), Some(record)));
+    }
+    assert_eq!((end, map.get(end)), (stats.pages, None));
+    let pages = |of: &dyn Fn(&PageRecord) -> bool| -> u64 {
+        map.iter().filter(|record| of(record)).map(|record| record.pages).sum()
+    };
+    let kinds = [
+        (PageKind::Branch, stats.branch_pages),
+        (PageKind::Leaf, stats.leaf_pages),
+        (PageKind::Overflow, stats.overflow_pages),
+        (PageKind::FreeLog, stats.free_space_pages),
+        (PageKind::Free, stats.free_pages),
+        (PageKind::Pending, stats.pending_pages),
+        (PageKind::Damaged, 0),
+        (PageKind::Unknown, 0),
+    ];
+    for (kind, expected) in kinds {
+        assert_eq!(pages(&|record| record.kind == kind), expected, "{kind:?}");
+    }
+    assert_eq!((space.free_pages, space.pending_pages), (report.free_pages, report.pending_pages));
+    assert_eq!(space.holders.iter().map(|holder| holder.pages).sum::<u64>(), stats.pending_pages);
+    let names = stats.tables.iter().map(|table| &table.name);
+    assert!(map.tables().iter().eq(names), "{:?}", map.tables());
+    for (number, table) in (0..).zip(&stats.tables) {
+        let is_its = |r: &PageRecord| r.owner == PageOwner::Table(number);
+        let of_kind = |kind| pages(&|r| is_its(r) && r.kind == kind);
+        let found = [PageKind::Branch, PageKind::Leaf, PageKind::Overflow].map(of_kind);
+        assert_eq!(found, [table.branch_pages, table.leaf_pages, table.overflow_pages]);
+        let leaves = map.iter().filter(|r| is_its(r) && r.kind == PageKind::Leaf);
+        assert_eq!(leaves.map(|leaf| u64::from(leaf.entries)).sum::<u64>(), table.entries);
+        let mut nodes = Vec::new();
+        tx.visit_tree(&table.name, u32::MAX, &mut |node| nodes.push(node))?;
+        assert_eq!(nodes.len() as u64, table.branch_pages + table.leaf_pages);
+        for node in &nodes {
+            let record = map.get(node.page).expect("a page of the file");
+            assert_eq!((record.level, record.entries, record.birth), (node.level, node.entries, node.birth));
+            assert_eq!((record.used_bytes, &node.fault), (u64::from(node.used_bytes), &None));
+        }
+    }
     Ok(())
 }
 
 /// The snapshot has the tables of the version, with as many entries.
-pub(super) fn names(tx: &ReadTransaction, version: &Version) -> Result<()> {
+pub(crate) fn names(tx: &ReadTransaction, version: &Version) -> Result<()> {
     let tables = tx.tables()?;
     assert!(
         tables.iter().map(|table| &table.name).eq(version.keys()),
@@ -35,7 +87,7 @@ pub(super) fn names(tx: &ReadTransaction, version: &Version) -> Result<()> {
 }
 
 /// Whether a snapshot has exactly the entries of a version; everything is read, from the front.
-pub(super) fn holds(tx: &ReadTransaction, version: &Version) -> Result<bool> {
+pub(crate) fn holds(tx: &ReadTransaction, version: &Version) -> Result<bool> {
     let tables = tx.tables()?;
     let same_names = tables.iter().map(|table| &table.name).eq(version.keys());
     if !same_names || tables.iter().zip(version.values()).any(|(t, e)| t.entries != e.len() as u64) {
@@ -57,7 +109,7 @@ pub(super) fn holds(tx: &ReadTransaction, version: &Version) -> Result<bool> {
 }
 
 /// A snapshot is its version, in every way of looking at it.
-pub(super) fn same(tx: &ReadTransaction, version: &Version) -> Result<()> {
+pub(crate) fn same(tx: &ReadTransaction, version: &Version) -> Result<()> {
     names(tx, version)?;
     for (name, entries) in version {
         same_table(&tx.open_raw(name)?, entries)?;
@@ -97,7 +149,7 @@ fn same_table(table: &RawTable<'_>, entries: &Entries) -> Result<()> {
 
 /// A snapshot has for many keys at once what its version has: for each of `keys` and for the first entry from
 /// there on, so that some are there, some are not, and some are wanted twice.
-pub(super) fn same_many(tx: &ReadTransaction, version: &Version, name: &str, keys: &[Vec<u8>]) -> Result<()> {
+pub(crate) fn same_many(tx: &ReadTransaction, version: &Version, name: &str, keys: &[Vec<u8>]) -> Result<()> {
     let none = Entries::new();
     let entries = version.get(name).map_or(&none, |entries| &**entries);
     let there = |key: &Vec<u8>| entries.range(key.clone()..).next().map(|(key, _)| key.clone());
@@ -112,7 +164,7 @@ pub(super) fn same_many(tx: &ReadTransaction, version: &Version, name: &str, key
 }
 
 /// What the engine says has changed in a range from one snapshot to another is what changed in the model.
-pub(super) fn changed(
+pub(crate) fn changed(
     (older, old): &(ReadTransaction, Version),
     (newer, new): &(ReadTransaction, Version),
     range: RawBounds<'_>,
