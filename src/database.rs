@@ -148,7 +148,7 @@ impl Database {
     }
 
     /// A database over a storage that is one already, or is empty.
-    #[cfg(test)]
+    #[cfg(any(test, feature = "simulation"))]
     pub(crate) fn over(options: &OpenOptions, storage: Storage) -> Result<Database> {
         if storage.len()? == 0 {
             format(&storage, options.page_size as usize)?;

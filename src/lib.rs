@@ -75,6 +75,10 @@ mod catalog;
 mod copy;
 mod database;
 mod error;
+#[cfg(any(test, feature = "simulation"))]
+#[doc(hidden)]
+#[expect(clippy::unwrap_used, reason = "a target fails by panicking")]
+pub mod fuzzing;
 pub mod inspect;
 mod instance;
 #[cfg(feature = "internals")]
@@ -88,6 +92,10 @@ mod range;
 mod raw;
 mod reader;
 mod short;
+#[cfg(any(test, feature = "simulation"))]
+#[cfg_attr(not(test), expect(dead_code, reason = "the tests use more of it than the fuzzers"))]
+#[expect(clippy::unwrap_used, reason = "where the engine differs from its model, it panics")]
+mod simulation;
 mod storage;
 mod table;
 #[cfg(test)]

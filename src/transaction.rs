@@ -125,7 +125,7 @@ impl ReadTransaction {
     /// # let db = Database::in_memory()?;
     /// # db.write(|tx| tx.open(WORDS)?.insert("folio", 1))?;
     /// db.begin_read()?.visit_tree("words", 2, &mut |node| {
-    ///     println!("{:indent$}page {}: {} entries", "", node.page, node.count, indent = node.depth as usize);
+    ///     println!("{}page {}: {} entries", "  ".repeat(node.depth as usize), node.page, node.count);
     /// })?;
     /// # Ok::<(), folio::Error>(())
     /// ```

@@ -26,7 +26,8 @@ pub struct LockFile {
 }
 
 impl Examination {
-    /// Looks how the file at `path` would open if nobody had it open. Changes nothing, and makes no lock file.
+    /// Looks how the file at `path` would open if nobody had it open. Changes nothing, and makes no lock
+    /// file.
     ///
     /// While somebody has the file open, they alone know what its state is: see [`LockFile::of`].
     pub fn of(path: impl AsRef<Path>) -> Examination {

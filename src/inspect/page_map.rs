@@ -10,8 +10,8 @@ use crate::page::{
 };
 use crate::pager::{Bits, Pages, ReadSnapshot, Snapshot, holder};
 
-/// What each page of a snapshot is, in the order of the file. Takes 24 bytes for each page of a tree, for each
-/// value outside its leaf and for each free extent.
+/// What each page of a snapshot is, in the order of the file. Takes 24 bytes for each page of a tree, for
+/// each value outside its leaf and for each free extent.
 ///
 /// ```
 /// # use folio::{Database, Table, inspect::PageKind};

@@ -24,6 +24,7 @@ mod probe;
 #[cfg(any(test, feature = "simulation"))]
 mod replay;
 #[cfg(any(test, feature = "simulation"))]
+#[cfg_attr(not(test), expect(dead_code, reason = "the tests use more of it than the fuzzers"))]
 pub(crate) mod sim;
 mod sys;
 #[cfg(test)]

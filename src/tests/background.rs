@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use super::crash::formatted;
+use super::explore::formatted;
 use super::ops::Setup;
 use crate::storage::Call;
 use crate::storage::sim::{Fault, Loss, SimDisk};

@@ -4,7 +4,7 @@
 
 use proptest::prelude::*;
 
-use super::crash::{Place, allowed, formatted, leave, try_add};
+use super::explore::{Place, allowed, formatted, leave, try_add};
 use super::model::Driver;
 use super::ops::{Mix, Op, Setup, generate, op};
 use super::version::{Version, holds, sound};

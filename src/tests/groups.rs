@@ -10,7 +10,8 @@ use std::collections::BTreeSet;
 use std::ops::Bound;
 use std::time::Duration;
 
-use super::crash::{Place, formatted, leave, number};
+use super::crash::number;
+use super::explore::{Place, formatted, leave};
 use super::ops::Setup;
 use super::seen::Seen;
 use super::version::sound;

@@ -3,7 +3,7 @@
 //! Method: a simulated disk as it is after a buffered commit, of which one page or meta page is put back to
 //! what it was before, or part of a page.
 
-use super::crash::{Place, formatted, leave};
+use super::explore::{Place, formatted, leave};
 use super::ops::Setup;
 use super::version::sound;
 use crate::page::{HEAD_AT, META_AT};

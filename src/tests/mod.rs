@@ -1,11 +1,12 @@
 //! Tests of the whole engine from inside the crate, where the simulated disk is.
 //!
-//! `ops` says what can be done, `model` does it to a database and to a map; the others use both.
+//! What can be done to it, and the model that does it to a map as well, is `simulation`.
 
 mod background;
 mod crash;
 mod faults;
 mod first_touch;
+mod fixtures;
 mod fork;
 mod gather;
 mod groups;
@@ -13,18 +14,15 @@ mod growth;
 mod heads;
 mod instances;
 mod joined;
-mod model;
 mod opening;
 mod opening_faults;
-mod ops;
 mod outcomes;
-mod seen;
 mod syncs;
 mod threads;
-mod version;
 
 use proptest::prelude::*;
 
+use crate::simulation::{explore, model, ops, seen, version};
 use model::Driver;
 use ops::{Mix, Near, Op, Setup, Value};
 

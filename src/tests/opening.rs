@@ -6,7 +6,7 @@ use std::sync::Once;
 
 use log::{Level, LevelFilter, Log, Metadata, Record};
 
-use super::crash::{add, formatted};
+use super::explore::{add, formatted};
 use super::ops::Setup;
 use super::version::Version;
 use crate::page::{META_AT, META_LEN};

@@ -5,7 +5,8 @@
 
 use proptest::prelude::*;
 
-use super::crash::{Place, allowed, formatted, leave, number, try_add};
+use super::crash::number;
+use super::explore::{Place, allowed, formatted, leave, try_add};
 use super::model::Driver;
 use super::ops::{Mix, Op, Setup, generate, op};
 use super::version::{Version, holds, sound};

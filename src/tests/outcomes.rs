@@ -2,7 +2,7 @@
 //! transaction; nothing more is written, reading goes on, and opening finds whole commits in their order.
 //! Method: syncs of the simulated disk are held while several threads commit; then one fails.
 
-use super::crash::{formatted, leave};
+use super::explore::{formatted, leave};
 use super::ops::Setup;
 use super::version::sound;
 use crate::storage::Call;

@@ -2,7 +2,7 @@
 //! all pages of its root are on the disk.
 //! Method: syncs are counted; then the power fails at every point, in many ways.
 
-use super::crash::{Place, formatted, leave};
+use super::explore::{Place, formatted, leave};
 use super::ops::Setup;
 use super::version::sound;
 use crate::page::HEAD_AT;

@@ -4,7 +4,7 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use super::crash::formatted;
+use super::explore::formatted;
 use super::ops::Setup;
 use super::version::sound;
 use crate::storage::sim::{Rng, SimDisk};

@@ -4,6 +4,7 @@
 mod copy;
 mod corruption;
 mod files;
+mod fixtures;
 mod full_disk;
 mod hostile;
 mod kill;

@@ -33,6 +33,26 @@ const LAYERS: &[(&str, &[&str])] = &[
     ),
     // For benches alone.
     ("internals", &["page"]),
+    // For tests and fuzzers alone.
+    (
+        "simulation",
+        &["error", "options", "page", "storage", "raw", "table", "transaction", "inspect", "database"],
+    ),
+    (
+        "fuzzing",
+        &[
+            "error",
+            "options",
+            "page",
+            "types",
+            "storage",
+            "raw",
+            "table",
+            "inspect",
+            "database",
+            "simulation",
+        ],
+    ),
     ("instance", &["error", "options", "page", "storage", "pager", "inspect"]),
     (
         "transaction",

@@ -54,7 +54,10 @@ impl Histograms {
 
     pub(crate) fn json(&self) -> Value {
         let fills = |fills: &[u64; 10]| -> Vec<Value> {
-            let bucket = |(tenth, pages): (usize, &u64)| json!({ "from_percent": 10 * tenth, "to_percent": 10 * (tenth + 1), "pages": pages });
+            let bucket = |(tenth, pages): (usize, &u64)| {
+                let (from, to) = (10 * tenth, 10 * (tenth + 1));
+                json!({ "from_percent": from, "to_percent": to, "pages": pages })
+            };
             fills.iter().enumerate().map(bucket).collect()
         };
         let sizes = |sizes: &Sizes| {
@@ -88,6 +91,7 @@ fn size(from: u64, to: u64) -> String {
 
 fn titled(name: &str, sizes: &Sizes) -> String {
     match sizes.range() {
+        Some((least, most)) if least == most => format!("{name}, all {}", bytes(least)),
         Some((least, most)) => format!("{name}, from {} to {}", bytes(least), bytes(most)),
         None => name.to_owned(),
     }
@@ -108,7 +112,7 @@ fn write_bars(out: &mut impl Write, title: &str, of: &str, counts: &[(String, u6
     columns(&mut lines, &[Left, Right, Right], &rows)?;
     let lines = String::from_utf8_lossy(&lines);
     let used = lines.lines().map(|line| line.chars().count()).max().unwrap_or(0) + 2;
-    let room = output::window().0.saturating_sub(used).clamp(BAR.0, BAR.1);
+    let room = output::window().map_or(80, |(columns, _)| columns).saturating_sub(used).clamp(BAR.0, BAR.1);
     let most = counts.iter().map(|(_, count)| *count).max().unwrap_or(0);
     let bars = counts.iter().map(|(_, count)| bar(*count, most, room));
     for (line, bar) in lines.lines().zip(std::iter::once(String::new()).chain(bars)) {

@@ -314,7 +314,8 @@ impl Facts {
                 "page_count": root.page_count,
                 "catalog": { "page": root.catalog.page, "birth": root.catalog.birth,
                     "entries": root.catalog.count, "level": root.catalog.level },
-                "free_space_log": { "page": root.free_page, "birth": root.free_birth, "pages": root.free_pages },
+                "free_space_log": { "page": root.free_page, "birth": root.free_birth,
+                    "pages": root.free_pages },
                 "commit_record": meta.record.iter().map(|run| json!({
                     "page": run.start, "pages": run.pages, "sum": run.sum,
                 })).collect::<Vec<_>>(),

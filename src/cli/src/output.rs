@@ -2,7 +2,6 @@
 
 use std::io::{self, BufWriter, IsTerminal, StdoutLock, Write};
 
-use ratatui::crossterm::terminal;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 /// Standard output, locked and buffered. Commands flush it themselves, so that an error at the end is seen.
@@ -26,11 +25,10 @@ pub(crate) fn has_colours() -> bool {
     io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|set| set.is_empty())
 }
 
-/// Columns of the terminal, or 80 where there is none; and its lines.
-pub(crate) fn window() -> (usize, Option<usize>) {
-    let size = if io::stdout().is_terminal() { terminal::size().ok() } else { None };
-    let size = size.filter(|(columns, lines)| *columns > 0 && *lines > 0);
-    size.map_or((80, None), |(columns, lines)| (usize::from(columns), Some(usize::from(lines))))
+/// Columns and lines of the terminal that standard output is; none where there is none, or it does not say.
+pub(crate) fn window() -> Option<(usize, usize)> {
+    let size = rustix::termios::tcgetwinsize(io::stdout()).ok()?;
+    (size.ws_col > 0 && size.ws_row > 0).then_some((size.ws_col.into(), size.ws_row.into()))
 }
 
 /// `1234567` as `1,234,567`.
@@ -98,10 +96,7 @@ pub(crate) fn hex(bytes: &[u8]) -> String {
 
 /// How many columns a line may have: those of the terminal, or any number where there is none.
 pub(crate) fn width() -> usize {
-    match rustix::termios::tcgetwinsize(io::stdout()) {
-        Ok(size) if size.ws_col > 0 => size.ws_col.into(),
-        _ => usize::MAX,
-    }
+    window().map_or(usize::MAX, |(columns, _)| columns)
 }
 
 /// The text, or its beginning and three dots where it has more characters than fit.

@@ -15,13 +15,13 @@ use crate::progress::Progress;
 
 /// List the pages of a database: what each is, and whose
 ///
-/// Each line is a page in the order of the file; a value outside its leaf, a free extent and pages of no known
-/// use take one line for all of their pages, whose number is in the second column. `fill` is the share of the
-/// pages that is in use, `birth` the transaction that wrote them. Free pages can be used again now; pending
-/// ones are out of use, but a snapshot still needs them (`folio free` says which).
+/// Each line is a page in the order of the file; a value outside its leaf, a free extent and pages of no
+/// known use take one line for all of their pages, whose number is in the second column. `fill` is the share
+/// of the pages that is in use, `birth` the transaction that wrote them. Free pages can be used again now;
+/// pending ones are out of use, but a snapshot still needs them (`folio free` says which).
 ///
-/// On a damaged database the listing goes on elsewhere: damaged pages are `damaged`, what only they lead to is
-/// `unknown`, and the last lines say what is wrong, with exit code 1. Values outside their leaves are not
+/// On a damaged database the listing goes on elsewhere: damaged pages are `damaged`, what only they lead to
+/// is `unknown`, and the last lines say what is wrong, with exit code 1. Values outside their leaves are not
 /// read; `folio check` looks at everything. For a file that does not open, see `folio page`.
 #[derive(Debug, Args)]
 #[command(
@@ -76,9 +76,9 @@ impl Pages {
                 Some(number) => Some(PageOwner::Table(u32::try_from(number).unwrap_or(u32::MAX))),
             },
         };
-        let mut out = output::stdout();
+        let (mut out, width) = (output::stdout(), output::width());
         if !self.json {
-            write_row(&mut out, &HEAD.map(str::to_owned), "table")?;
+            write_row(&mut out, width, &HEAD.map(str::to_owned), "table")?;
         }
         let is_wanted = |record: &PageRecord| {
             self.kind.is_none_or(|kind| kind.is(record.kind))
@@ -87,7 +87,7 @@ impl Pages {
         for record in map.iter().filter(is_wanted) {
             match self.json {
                 true => writeln!(out, "{}", json_of(&map, &record))?,
-                false => write_record(&mut out, &map, &record)?,
+                false => write_record(&mut out, width, &map, &record)?,
             }
         }
         for fault in map.faults() {
@@ -104,14 +104,14 @@ impl Pages {
 const HEAD: [&str; 7] = ["page", "pages", "kind", "level", "entries", "fill", "birth"];
 
 /// The lines are written as they come, so the columns have the widths that most numbers fit.
-fn write_row(out: &mut impl Write, cells: &[String; 7], table: &str) -> io::Result<()> {
+fn write_row(out: &mut impl Write, width: usize, cells: &[String; 7], table: &str) -> io::Result<()> {
     let [page, pages, kind, level, entries, fill, birth] = cells;
     let line =
         format!("{page:>10} {pages:>9}  {kind:<8} {level:>5} {entries:>7} {fill:>7} {birth:>11}  {table}");
-    writeln!(out, "{}", line.trim_end())
+    writeln!(out, "{}", output::cut(line.trim_end(), width))
 }
 
-fn write_record(out: &mut impl Write, map: &PageMap, record: &PageRecord) -> io::Result<()> {
+fn write_record(out: &mut impl Write, width: usize, map: &PageMap, record: &PageRecord) -> io::Result<()> {
     let is_tree = matches!(record.kind, PageKind::Leaf | PageKind::Branch);
     let is_read = is_tree || matches!(record.kind, PageKind::FreeLog);
     let if_so = |yes: bool, text: String| if yes { text } else { String::new() };
@@ -125,7 +125,7 @@ fn write_record(out: &mut impl Write, map: &PageMap, record: &PageRecord) -> io:
         if_so(is_read || record.kind == PageKind::Overflow, percent(ratio(record.used_bytes, all))),
         if_so(record.birth != 0 && record.kind != PageKind::Free, grouped(record.birth)),
     ];
-    write_row(out, &cells, &owner(map, record.owner))
+    write_row(out, width, &cells, &owner(map, record.owner))
 }
 
 /// Names in parentheses are no tables: nothing in a table's name is changed but what a terminal would not

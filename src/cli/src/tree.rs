@@ -16,8 +16,8 @@ use crate::output::{columns, cut, escaped, grouped, hex, percent, ratio};
 /// Show the shape of a table: its pages level by level, with separators, counts and fill
 ///
 /// Each line is a page, with its children behind it, indented. `entries` are those in or below the page,
-/// `cells` what the page itself holds: entries of a leaf, children of a branch. Every key in or below a page is
-/// at least what stands under `from`. The table at the end counts all pages of the tree, also those that
+/// `cells` what the page itself holds: entries of a leaf, children of a branch. Every key in or below a page
+/// is at least what stands under `from`. The table at the end counts all pages of the tree, also those that
 /// --depth leaves out. A damaged page says what is wrong with it, and the exit code is 1.
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  folio tree words.folio words --depth 3")]

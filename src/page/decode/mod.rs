@@ -1,9 +1,9 @@
 //! A page taken apart, believed or not: for whoever looks at files that are damaged, or no databases.
 //!
 //! - Relies on nothing but the bytes, and what a [`Layout`] says of the file they come from.
-//! - Guarantees that every step is in bounds for any bytes, that what is wrong is listed and decoding goes on,
-//!   and that a page without a fault is one that a first touch would pass ([`super::check()`]), as far as the
-//!   page alone can say.
+//! - Guarantees that every step is in bounds for any bytes, that what is wrong is listed and decoding goes
+//!   on, and that a page without a fault is one that a first touch would pass ([`super::check()`]), as far as
+//!   the page alone can say.
 
 mod cells;
 mod fixed;

@@ -1,6 +1,6 @@
 //! Goal: a page taken apart says what the engine would say of it, and no bytes make that fail.
-//! Method: the engine's own check beside it, over pages that other tests have built and damaged behind a right
-//! checksum, over every flipped bit of a meta page and a head record, and over any bytes.
+//! Method: the engine's own check beside it, over pages that other tests have built and damaged behind a
+//! right checksum, over every flipped bit of a meta page and a head record, and over any bytes.
 
 use proptest::prelude::*;
 

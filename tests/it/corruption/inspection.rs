@@ -86,7 +86,7 @@ fn a_damaged_page_is_in_the_map_with_its_fault_and_the_walk_goes_on() {
     let kinds = &sound.kinds;
     let pages = [
         kinds.leaves[3],
-        kinds.branches[0],
+        *kinds.branches.last().unwrap(),
         kinds.log[0],
         *kinds.log.last().unwrap(),
         kinds.catalog_leaves[1],

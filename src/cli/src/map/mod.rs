@@ -160,7 +160,7 @@ impl Map {
             By::Kind => "kind",
             By::Table => "table",
             By::Fill => "fill",
-            By::Age => "written",
+            By::Age => "transactions ago",
         }
     }
 

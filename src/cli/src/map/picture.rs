@@ -2,7 +2,7 @@
 
 use crate::map::Map;
 use crate::map::scheme::Colour;
-use crate::output::{bytes, grouped, percent, ratio};
+use crate::output::{bytes, cut, grouped, percent, ratio};
 
 /// What can be drawn on. Places are in pixels, from the upper left corner.
 pub(super) trait Canvas {
@@ -35,7 +35,7 @@ const FRAME: Colour = [0xC8; 3];
 /// Pixels.
 const MARGIN: u32 = 28;
 const LINE: u32 = 24;
-const TITLE: u32 = 3 * LINE;
+const TITLE: u32 = 3 * LINE + 16;
 const AXIS: u32 = 80;
 const GRID_WIDTH: u32 = 1024;
 const GRID_HEIGHT: u32 = 800;
@@ -122,7 +122,7 @@ fn axis(map: &Map, lay: Lay, canvas: &mut dyn Canvas, right: u32, y: u32) {
     let row_bytes = u64::from(lay.columns) * map.grid.scale * u64::from(map.page_size);
     for row in (0..rows(map, lay)).step_by(step as usize) {
         let top = y + row * lay.side;
-        canvas.text(right, top, &bytes(row_bytes.saturating_mul(u64::from(row))), Style::Right);
+        canvas.text(right, top - 8, &bytes(row_bytes.saturating_mul(u64::from(row))), Style::Right);
         canvas.rectangle(Area { x: right + 4, y: top, width: 5, height: 1 }, FRAME);
     }
 }
@@ -135,7 +135,7 @@ fn legend(map: &Map, canvas: &mut dyn Canvas, x: u32, y: u32) {
     let mut top = y + LINE + LINE / 4;
     for (class, pages) in map.legend() {
         canvas.rectangle(Area { x, y: top, width: 16, height: 16 }, class.colour);
-        canvas.text(x + 26, top, &shortened(&class.name, NAME), Style::Left);
+        canvas.text(x + 26, top, &cut(&class.name, NAME), Style::Left);
         canvas.text(count, top, &grouped(pages), Style::Right);
         canvas.text(share, top, &percent(ratio(pages, map.page_count)), Style::Right);
         top += LINE;
@@ -146,13 +146,5 @@ fn legend(map: &Map, canvas: &mut dyn Canvas, x: u32, y: u32) {
     for line in map.notes() {
         top += LINE;
         canvas.text(x, top + 12, &line, Style::Left);
-    }
-}
-
-/// A name that fits.
-pub(super) fn shortened(name: &str, most: usize) -> String {
-    match name.chars().count() > most {
-        true => name.chars().take(most.saturating_sub(2)).chain("..".chars()).collect(),
-        false => name.to_owned(),
     }
 }

@@ -28,6 +28,8 @@ pub(super) enum By {
 pub(super) struct Class {
     pub(super) name: String,
     pub(super) colour: Colour,
+    /// Its number where there are 256 colours, if the nearest is not good enough.
+    pub(super) indexed: Option<u8>,
     /// Where there are no colours.
     pub(super) letter: char,
 }
@@ -47,19 +49,22 @@ pub(super) struct Scheme {
 const TENTHS: usize = 10;
 const AGES: usize = 8;
 
-/// From little to much. Cividis, made to be told apart by everybody, in ten steps.
+/// From little to much: viridis, which everybody can tell apart, and from greys, in ten steps.
 const STEPS: [Colour; TENTHS] = [
-    [0xFE, 0xE8, 0x38],
-    [0xE1, 0xCC, 0x55],
-    [0xC3, 0xB3, 0x69],
-    [0xA6, 0x9D, 0x75],
-    [0x8A, 0x87, 0x79],
-    [0x70, 0x71, 0x73],
-    [0x57, 0x5C, 0x6D],
-    [0x3B, 0x49, 0x6C],
-    [0x12, 0x35, 0x70],
-    [0x00, 0x20, 0x4D],
+    [0xFD, 0xE7, 0x25],
+    [0xB5, 0xDE, 0x2B],
+    [0x6E, 0xCE, 0x58],
+    [0x35, 0xB7, 0x79],
+    [0x1F, 0x9E, 0x89],
+    [0x26, 0x82, 0x8E],
+    [0x31, 0x68, 0x8E],
+    [0x3E, 0x49, 0x89],
+    [0x48, 0x28, 0x78],
+    [0x2D, 0x00, 0x40],
 ];
+
+/// The same of 256 colours: the nearest of some would be greys, or each other.
+const STEPS_INDEXED: [u8; TENTHS] = [226, 149, 77, 35, 36, 30, 24, 61, 54, 53];
 
 /// Okabe and Ito's colours, for the same reason: of tables, the most pages first.
 const TABLES: [Colour; 7] = [
@@ -78,7 +83,7 @@ const OTHERS: [(&str, Colour, char); 5] = [
     ("pending", [0xA9, 0xA9, 0xA9], 'p'),
     ("header, free-space log", [0x4D, 0x4D, 0x4D], '#'),
     ("damaged", [0xD5, 0x30, 0x00], '!'),
-    ("no known use", [0x00, 0x00, 0x00], '?'),
+    ("no known use", [0x8B, 0x00, 0x8B], '?'),
 ];
 const FREE: usize = 0;
 const PENDING: usize = 1;
@@ -92,7 +97,7 @@ impl Scheme {
         let mut classes = match by {
             By::Kind => kinds(),
             By::Fill => fills(),
-            By::Age => ages(),
+            By::Age => ages(map.txn()),
             By::Table => {
                 let largest = largest_tables(map);
                 tables = largest.iter().enumerate().map(|(class, table)| (*table, class)).collect();
@@ -161,7 +166,12 @@ impl Scheme {
 }
 
 fn class(name: impl Into<String>, colour: Colour, letter: char) -> Class {
-    Class { name: name.into(), colour, letter }
+    Class { name: name.into(), colour, indexed: None, letter }
+}
+
+/// A class of a measure; its colour is that of `step` tenths.
+fn measure(name: String, step: usize, letter: char) -> Class {
+    Class { name, colour: STEPS[step], indexed: Some(STEPS_INDEXED[step]), letter }
 }
 
 fn kinds() -> Vec<Class> {
@@ -173,26 +183,23 @@ fn kinds() -> Vec<Class> {
 }
 
 fn fills() -> Vec<Class> {
-    let steps = STEPS.into_iter().zip('0'..='9').enumerate();
     let name = |tenth| format!("{} to {} % in use", 10 * tenth, 10 * (tenth + 1));
-    steps.map(|(tenth, (colour, letter))| class(name(tenth), colour, letter)).collect()
+    (0..TENTHS).zip('0'..).map(|(tenth, letter)| measure(name(tenth), tenth, letter)).collect()
 }
 
-/// From the last transaction to long ago.
-fn ages() -> Vec<Class> {
-    let name = |step: usize| match step {
-        0 => "last transaction".to_owned(),
-        1 => "1 to 9 before".to_owned(),
-        step => {
-            let from = 10_u64.pow(u32::try_from(step - 1).unwrap_or(0));
-            match step + 1 == AGES {
-                true => format!("{} and more before", grouped(from)),
-                false => format!("{} to {} before", grouped(from), grouped(10 * from - 1)),
-            }
+/// From the last transaction to long ago: as many steps as there can be, over all colours.
+fn ages(newest: u64) -> Vec<Class> {
+    let last = newest.checked_ilog10().map_or(0, |power| power as usize + 1).clamp(1, AGES - 1);
+    let name = |step: usize| {
+        let from = 10_u64.pow(u32::try_from(step).unwrap_or(0)) / 10;
+        match step {
+            0 => "0: by the last one".to_owned(),
+            step if step + 1 == AGES => format!("{} and more", grouped(from)),
+            _ => format!("{} to {}", grouped(from), grouped(10 * from - 1)),
         }
     };
-    let colour = |step: usize| STEPS[step * (TENTHS - 1) / (AGES - 1)];
-    (0..AGES).zip('0'..).map(|(step, letter)| class(name(step), colour(step), letter)).collect()
+    let tenth = |step: usize| step.min(last) * (TENTHS - 1) / last;
+    (0..AGES).zip('0'..).map(|(step, letter)| measure(name(step), tenth(step), letter)).collect()
 }
 
 fn table_classes(map: &PageMap, largest: &[u32]) -> Vec<Class> {

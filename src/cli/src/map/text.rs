@@ -3,7 +3,6 @@
 use std::io::{self, Write};
 
 use crate::map::Map;
-use crate::map::picture::shortened;
 use crate::map::scheme::{Class, Colour};
 use crate::output::Align::{Left, Right};
 use crate::output::{self, bytes, columns, grouped, percent, ratio};
@@ -38,11 +37,15 @@ impl Palette {
     }
 
     /// What sets a colour: of the letters, or of what is behind them.
-    fn code(self, [red, green, blue]: Colour, behind: bool) -> String {
+    fn code(self, class: &Class, behind: bool) -> String {
+        let [red, green, blue] = class.colour;
         let ground = if behind { 48 } else { 38 };
         match self {
             Palette::Letters => String::new(),
-            Palette::Indexed => format!("\x1B[{ground};5;{}m", nearest([red, green, blue])),
+            Palette::Indexed => {
+                let number = class.indexed.unwrap_or_else(|| nearest(class.colour));
+                format!("\x1B[{ground};5;{number}m")
+            }
             Palette::Full => format!("\x1B[{ground};2;{red};{green};{blue}m"),
         }
     }
@@ -65,10 +68,10 @@ fn nearest(colour: Colour) -> u8 {
 
 /// How many cells a row has, and how many there is room for.
 pub(super) fn room(palette: Palette, classes: usize) -> (usize, u64) {
-    let (width, height) = output::window();
-    let columns = width.saturating_sub(AXIS).clamp(16, 256);
+    let window = output::window();
+    let columns = window.map_or(80, |(columns, _)| columns).saturating_sub(AXIS).clamp(16, 256);
     let columns = if columns.is_power_of_two() { columns } else { columns.next_power_of_two() / 2 };
-    let lines = height.map_or(LINES, |height| height.saturating_sub(classes + 6).max(12));
+    let lines = window.map_or(LINES, |(_, lines)| lines.saturating_sub(classes + 6).max(12));
     let rows = if palette == Palette::Letters { lines } else { 2 * lines };
     (columns, (columns * rows) as u64)
 }
@@ -110,13 +113,13 @@ fn write_blocks(
     upper: &[usize],
     lower: &[usize],
 ) -> io::Result<()> {
-    let colour = |class: usize| map.scheme.classes[class].colour;
+    let code = |class: usize, behind| palette.code(&map.scheme.classes[class], behind);
     let mut before = None;
     for (i, class) in upper.iter().enumerate() {
         let pair = (*class, lower.get(i).copied());
         if before != Some(pair) {
-            let behind = pair.1.map_or(String::new(), |class| palette.code(colour(class), true));
-            write!(out, "{}{}{behind}", palette.reset(), palette.code(colour(pair.0), false))?;
+            let behind = pair.1.map_or(String::new(), |class| code(class, true));
+            write!(out, "{}{}{behind}", palette.reset(), code(pair.0, false))?;
             before = Some(pair);
         }
         write!(out, "\u{2580}")?;
@@ -128,14 +131,14 @@ fn write_legend(out: &mut impl Write, map: &Map, palette: Palette) -> io::Result
     let mut rows = vec![vec![map.by_name().to_owned(), "pages".to_owned(), "share".to_owned()]];
     for (class, pages) in map.legend() {
         let share = percent(ratio(pages, map.page_count));
-        rows.push(vec![shortened(&class.name, NAME), grouped(pages), share]);
+        rows.push(vec![output::cut(&class.name, NAME), grouped(pages), share]);
     }
     let mut lines = Vec::new();
     columns(&mut lines, &[Left, Right, Right], &rows)?;
     writeln!(out)?;
     let sample = |class: &Class| match palette {
         Palette::Letters => format!("{}  ", class.letter),
-        _ => format!("{}  {} ", palette.code(class.colour, true), palette.reset()),
+        _ => format!("{}  {} ", palette.code(class, true), palette.reset()),
     };
     let samples = map.legend().map(|(class, _)| sample(class));
     let lines = String::from_utf8_lossy(&lines);

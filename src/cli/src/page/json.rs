@@ -2,7 +2,7 @@
 
 use folio::inspect::{
     BranchCell, DecodedPage, Field, FieldValue, LeafCell, LeafContent, LogRecord, PageBody, PageFault,
-    SlotFields,
+    RecordFields, SlotFields,
 };
 use serde_json::{Map, Value, json};
 
@@ -16,11 +16,10 @@ impl Shown<'_> {
         all.insert("at".to_owned(), self.page.saturating_mul(self.layout.page_size.into()).into());
         match &self.content {
             Content::Meta(meta) => {
-                let run = |run: &folio::inspect::RecordFields| json!({ "at": run.at, "page": run.start, "pages": run.pages, "sum": run.sum });
                 all.insert("kind".to_owned(), "meta".into());
                 all.insert("fields".to_owned(), fields(&meta.fields));
                 all.insert("checksum_right".to_owned(), (meta.checksum == meta.computed).into());
-                all.insert("commit_record".to_owned(), meta.record.iter().map(run).collect());
+                all.insert("commit_record".to_owned(), meta.record.iter().map(record_run).collect());
                 all.insert("faults".to_owned(), faults(&meta.faults));
             }
             Content::Head(head) => {
@@ -126,6 +125,10 @@ impl Shown<'_> {
         object.insert("child".to_owned(), child.unwrap_or_default());
         Value::Object(object)
     }
+}
+
+fn record_run(run: &RecordFields) -> Value {
+    json!({ "at": run.at, "page": run.start, "pages": run.pages, "sum": run.sum })
 }
 
 fn record(record: &LogRecord) -> Value {

@@ -15,10 +15,10 @@ use crate::output::grouped;
 
 /// Show pages of a file as the format describes them, or as bytes
 ///
-/// The file is only read, page by page: it may be in use, damaged, or no database at all. Every field is shown
-/// with its offset in the page, then the cells of a leaf or branch, the records of the free-space log, or the
-/// commit record of a meta page; last what is wrong. A page without a page header is part of a value, a free
-/// page, or anything: --hex shows it. A free page shows what it last was.
+/// The file is only read, page by page: it may be in use, damaged, or no database at all. Every field is
+/// shown with its offset in the page, then the cells of a leaf or branch, the records of the free-space log,
+/// or the commit record of a meta page; last what is wrong. A page without a page header is part of a value,
+/// a free page, or anything: --hex shows it. A free page shows what it last was.
 ///
 /// Checksums are compared if a meta page can be read, which says what they depend on, and the page size.
 /// Otherwise give --page-size; 4096 is usual.

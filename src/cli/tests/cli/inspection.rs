@@ -135,3 +135,70 @@ fn compact_says_what_it_gained_and_keeps_everything() {
     place.run(&["count", "x.folio", "t"]).prints("100\n");
     assert!(place.run(&["check", "x.folio"]).succeeds().text().starts_with("ok: "));
 }
+
+#[test]
+fn histograms_count_every_page_and_entry_once() {
+    let place = Place::with_words();
+    let lines: String = (0..2_000).map(|n| format!("{n:05}\t{}\n", "x".repeat(n / 10))).collect();
+    place.run_with(&["load", "words.folio", "many"], lines.as_bytes()).succeeds();
+    let all = ["stat", "words.folio", "--json", "--histogram"];
+    let stat: Value = serde_json::from_slice(&place.run(&all).succeeds().out).unwrap();
+    for table in stat["tables"].as_array().unwrap() {
+        let histograms = &table["histograms"];
+        let sum = |buckets: &Value, what: &str| -> u64 {
+            buckets.as_array().unwrap().iter().map(|bucket| bucket[what].as_u64().unwrap()).sum()
+        };
+        assert_eq!(sum(&histograms["leaf_fill"], "pages"), table["leaf_pages"].as_u64().unwrap());
+        assert_eq!(sum(&histograms["branch_fill"], "pages"), table["branch_pages"].as_u64().unwrap());
+        for sizes in ["key_sizes", "value_sizes"] {
+            let buckets = &histograms[sizes]["buckets"];
+            assert_eq!(sum(buckets, "entries"), table["entries"].as_u64().unwrap());
+            // Everything is in a bucket, the least in the first and the most in the last.
+            let buckets = buckets.as_array().unwrap();
+            let ends = |at: usize| ["from_bytes", "to_bytes"].map(|end| buckets[at][end].as_u64().unwrap());
+            let ([from, to], least) = (ends(0), histograms[sizes]["min_bytes"].as_u64().unwrap());
+            assert!((from..=to).contains(&least), "{histograms}");
+            let ([from, to], most) =
+                (ends(buckets.len() - 1), histograms[sizes]["max_bytes"].as_u64().unwrap());
+            assert!((from..=to).contains(&most), "{histograms}");
+        }
+    }
+    let words = &stat["tables"][1]["histograms"];
+    assert_eq!([&words["key_sizes"]["min_bytes"], &words["key_sizes"]["max_bytes"]], [4, 10]);
+    assert_eq!([&words["value_sizes"]["min_bytes"], &words["value_sizes"]["max_bytes"]], [0, 7]);
+    let expected = serde_json::json!([
+        { "from_bytes": 4, "to_bytes": 7, "entries": 4 },
+        { "from_bytes": 8, "to_bytes": 15, "entries": 1 },
+    ]);
+    assert_eq!(words["key_sizes"]["buckets"], expected);
+    // Of one table only, and without the option none.
+    let one: Value =
+        serde_json::from_slice(&place.run(&[&all[..], &["words"]].concat()).succeeds().out).unwrap();
+    assert_eq!(one["tables"][1]["histograms"], *words);
+    assert!(one["tables"][0].get("histograms").is_none());
+    let none: Value = serde_json::from_slice(&place.run(&all[..3]).succeeds().out).unwrap();
+    assert!(none["tables"][1].get("histograms").is_none());
+}
+
+#[test]
+fn histograms_are_bars_that_fit_and_add_up() {
+    let place = Place::with_words();
+    let text = place.run(&["stat", "words.folio", "--histogram", "words"]).succeeds().text();
+    let part = text.split("\n\n").find(|part| part.starts_with("value sizes")).unwrap();
+    let lines: Vec<Vec<&str>> = part.lines().map(|line| line.split_whitespace().collect()).collect();
+    assert_eq!(lines[0].join(" "), "value sizes, from 0 B to 7 B");
+    assert_eq!(lines[2][..4], ["0", "B", "1", "20.0"]);
+    assert_eq!(lines[3][..], ["1", "B", "0", "0.0", "%"]);
+    assert_eq!(lines[5][..6], ["4", "to", "7", "B", "3", "60.0"]);
+    let bar = |line: usize| lines[line].last().unwrap().len();
+    assert_eq!(lines[5].last().unwrap().trim_matches('#'), "");
+    assert_eq!(bar(2), bar(5).div_ceil(3));
+    assert!(
+        text.starts_with("table words, 5 entries\n") && text.lines().all(|line| line.len() <= 80),
+        "{text}"
+    );
+    place.run(&["load", "words.folio", "none", "/dev/null"]).succeeds();
+    let empty = place.run(&["stat", "words.folio", "--histogram", "none"]).succeeds().text();
+    assert!(empty.contains("\nkey sizes\nnone\n"), "{empty}");
+    place.run(&["stat", "words.folio", "--histogram", "verbs"]).fails(1, &["no table", "verbs"]);
+}

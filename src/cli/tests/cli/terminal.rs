@@ -12,6 +12,8 @@ use rustix::fs::{Mode, OFlags};
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 use rustix::termios::{Termios, Winsize, tcgetattr, tcsetwinsize};
 
+use vt100::Color;
+
 use crate::{Place, tool};
 
 pub(crate) const COLUMNS: u16 = 100;
@@ -66,9 +68,7 @@ impl OnTerminal {
     pub(crate) fn until(&mut self, what: impl Fn(&str) -> bool) {
         let mut bytes = [0; 4096];
         while !what(&self.screen()) {
-            let mut polled = [PollFd::new(&self.master, PollFlags::IN)];
-            let limit = Timespec { tv_sec: 0, tv_nsec: 100_000_000 };
-            if poll(&mut polled, Some(&limit)).unwrap() == 0 {
+            if !self.has_output() {
                 if let Some(status) = self.child.try_wait().unwrap() {
                     panic!("ended with {status}:\n{}", self.screen());
                 }
@@ -77,6 +77,13 @@ impl OnTerminal {
             let read = self.master.read(&mut bytes).unwrap();
             self.take_in(&bytes[..read]);
         }
+    }
+
+    /// Whether something was written; waits for it for a moment.
+    fn has_output(&self) -> bool {
+        let mut polled = [PollFd::new(&self.master, PollFlags::IN)];
+        let limit = Timespec { tv_sec: 0, tv_nsec: 50_000_000 };
+        poll(&mut polled, Some(&limit)).unwrap() > 0
     }
 
     fn take_in(&mut self, bytes: &[u8]) {
@@ -95,21 +102,38 @@ impl OnTerminal {
 
     /// Waits for the end, and for the terminal as it was: its settings, its screen, its cursor.
     #[track_caller]
-    pub(crate) fn ends(mut self) -> (ExitStatus, String) {
-        let status = self.child.wait().unwrap();
-        // What this writes comes behind everything that the tool has written.
+    pub(crate) fn ends(self) -> (ExitStatus, String) {
+        let (status, screen, _) = self.ends_with_cells();
+        (status, screen)
+    }
+
+    /// The same, and the colours of all cells: of the letter, and behind it.
+    #[track_caller]
+    pub(crate) fn ends_with_cells(mut self) -> (ExitStatus, String, Vec<(Color, Color)>) {
+        // What comes behind everything that the tool has written.
         let mark = b"<end>";
-        rustix::io::write(&self.slave, mark).unwrap();
         let mut bytes = [0; 4096];
+        let mut status = None;
         while !self.written.ends_with(mark) {
+            if status.is_none() && !self.has_output() {
+                status = self.child.try_wait().unwrap();
+                if status.is_some() {
+                    rustix::io::write(&self.slave, mark).unwrap();
+                }
+                continue;
+            }
             let read = self.master.read(&mut bytes).unwrap();
             self.take_in(&bytes[..read]);
         }
+        let status = status.unwrap();
         assert_eq!(settings(&self.slave), self.before, "the settings of the terminal");
         let screen = self.parser.screen();
         assert!(!screen.alternate_screen(), "the other screen is still shown");
         assert!(!screen.hide_cursor(), "the cursor is hidden");
-        (status, self.screen())
+        let places = (0..ROWS).flat_map(|row| (0..COLUMNS).map(move |column| (row, column)));
+        let cells = places.filter_map(|(row, column)| screen.cell(row, column));
+        let cells = cells.map(|cell| (cell.fgcolor(), cell.bgcolor())).collect();
+        (status, self.screen(), cells)
     }
 }
 

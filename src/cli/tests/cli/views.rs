@@ -1,4 +1,5 @@
-//! Goal: `info`, `pages`, `page`, `tree` and `free` show what is in a file, whatever that is, and change nothing.
+//! Goal: `info`, `pages`, `page`, `tree` and `free` show what is in a file, whatever that is, and change
+//! nothing.
 //! Method: small files whose content is known, compared as a whole where the numbers are always the same;
 //! empty, damaged, hostile and foreign files; random bytes.
 
@@ -191,13 +192,98 @@ fn pages_lists_every_page_once_and_adds_up_to_stat() {
 #[test]
 fn small_files_are_shown_like_this() {
     let place = Place::with_words();
-    place.run(&["pages", "words.folio"]).prints("");
+    place.run(&["pages", "words.folio"]).prints(PAGES);
     let leaf = leaf(&place).to_string();
     let text = place.run(&["page", "words.folio", &leaf]).succeeds().text();
-    assert_eq!(without_sums(&text), "");
-    place.run(&["tree", "words.folio", "words"]).prints("");
-    place.run(&["free", "words.folio", "--extents"]).prints("");
+    assert_eq!(without_sums(&text), LEAF);
+    let log = pages(&place, "freelog")[0].to_string();
+    let text = place.run(&["page", "words.folio", &log]).succeeds().text();
+    assert_eq!(without_sums(&text), LOG);
+    place.run(&["tree", "words.folio", "words"]).prints(TREE);
+    place.run(&["free", "words.folio", "--extents"]).prints(FREE);
 }
+
+const PAGES: &str = "\
+\x20     page     pages  kind     level entries    fill       birth  table
+         0         1  meta
+         1         1  leaf         0       5   3.2 %           2  words
+         2         1  leaf         0       1   2.6 %           2  (catalog)
+         3         1  freelog              4   3.5 %           2
+         4        12  free
+        16         1  meta
+        17        15  free
+        32         1  head
+        33         1  free
+";
+
+const LEAF: &str = "\
+page 1 at byte 4,096: leaf, 5 entries
+
+ offset  size  field                value
+      0     4  checksum             SUM, right
+      4     1  kind                 1
+      5     1  level                0
+      6     2  count                5
+      8     8  page number          1
+     16     8  birth                2
+     24     2  prefix               0
+     26     2  holes                0
+     28     4  cells                4,036
+
+ cell   slot     at    key   value  key = value
+    0     32   4070      5       7  apple = a fruit
+    1     40   4084      6       4  banana = long
+    2     48   4036     10       5  blackberry = black
+    3     56   4053      6       3  cherry = red
+    4     64   4064      4       0  date =\x20
+";
+
+const LOG: &str = "\
+page 3 at byte 12,288: free-space log, 4 records
+
+ offset  size  field                value
+      0     4  checksum             SUM, right
+      4     1  kind                 3
+      5     1  level                0
+      6     2  count                4
+      8     8  page number          3
+     16     8  birth                2
+     24     2  prefix               0
+     26     2  holes                0
+     28     4  cells                0
+     32     8  older page           0
+     40     8  older birth          0
+
+ offset        page  pages        birth        death  state
+     48           1     15            0            0  free
+     72          17     15            0            0  free
+     96           1      3            0        never  in use again
+    120          33      1            1            2  needed from birth on, before death
+";
+
+const TREE: &str = "\
+page             level       entries   cells    fill       birth  from
+1                    0             5       5   3.2 %           2
+
+level  pages  cells   fill
+    0      1      5  3.2 %
+";
+
+const FREE: &str = "\
+pages            count     size    share
+free                28  112 KiB   82.4 %
+pending              0      0 B    0.0 %
+free space log       1    4 KiB    2.9 %
+all of the file     34  136 KiB  100.0 %
+
+pages of an extent  free     size  pending  size
+                 1     1    4 KiB        0   0 B
+            8 - 15     2  108 KiB        0   0 B
+
+         4      12 pages  free
+        17      15 pages  free
+        33        1 page  free
+";
 
 #[test]
 fn tables_without_entries_are_shown() {
@@ -234,7 +320,7 @@ fn what_is_damaged_is_shown_as_such() {
     let page = pages(&place, "freelog")[0];
     damage(&place, page, 33);
     let text = finds_fault(place.run(&["pages", "words.folio"]));
-    assert!(text.contains(" damaged ") && text.contains(" unknown ") && text.contains(" leaf "), "{text}");
+    assert!(text.contains(" damaged\n") && text.contains(" unknown\n") && text.contains(" leaf "), "{text}");
     place.run(&["free", "words.folio"]).fails(1, &[&format!("page {page} is corrupted")]);
 }
 

@@ -8,23 +8,23 @@ use crate::{Database, Recovery};
 
 /// How often what happened.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Seen(BTreeMap<&'static str, u64>);
+pub(crate) struct Seen(BTreeMap<&'static str, u64>);
 
 impl Seen {
-    pub(super) fn count(&mut self, what: &'static str, times: u64) {
+    pub(crate) fn count(&mut self, what: &'static str, times: u64) {
         *self.0.entry(what).or_default() += times;
     }
 
-    pub(super) fn of(&self, what: &'static str) -> u64 {
+    pub(crate) fn of(&self, what: &'static str) -> u64 {
         self.0.get(what).copied().unwrap_or_default()
     }
 
-    pub(super) fn add(&mut self, other: &Seen) {
+    pub(crate) fn add(&mut self, other: &Seen) {
         other.0.iter().for_each(|(what, times)| self.count(what, *times));
     }
 
     /// What opening found.
-    pub(super) fn opened(&mut self, db: &Database) {
+    pub(crate) fn opened(&mut self, db: &Database) {
         let Recovery::Recovered { fell_back, head_adopted, bad_meta, .. } = db.stats().unwrap().recovery
         else {
             return self.count("clean openings", 1);
@@ -36,7 +36,7 @@ impl Seen {
     }
 
     /// What the syncs on the disk were, of these commits in ascending order.
-    pub(super) fn syncs(&mut self, disk: &SimDisk, commits: &[u64]) {
+    pub(crate) fn syncs(&mut self, disk: &SimDisk, commits: &[u64]) {
         let mut durable = 0;
         for meta in disk.events().iter().filter_map(meta_page) {
             let up_to = |txn| commits.partition_point(|commit| *commit <= txn);
@@ -52,7 +52,7 @@ impl Seen {
     ///
     /// # Panics
     /// If something that is wanted did not happen.
-    pub(super) fn report(&self, wanted: &[&'static str]) {
+    pub(crate) fn report(&self, wanted: &[&'static str]) {
         let counts: Vec<String> = self.0.iter().map(|(what, times)| format!("{times} {what}")).collect();
         println!("{}", counts.join(", "));
         let missing = |what: &&&'static str| self.of(what) == 0;

@@ -8,13 +8,13 @@ use crate::inspect::{PageKind, PageOwner, PageRecord};
 use crate::raw::RawChanges;
 use crate::{CheckReport, Database, Error, RawBounds, RawTable, ReadTable, ReadTransaction, Result};
 
-pub(super) type Entries = BTreeMap<Vec<u8>, Arc<[u8]>>;
+pub(crate) type Entries = BTreeMap<Vec<u8>, Arc<[u8]>>;
 
 /// Everything that is committed at some moment, by the tables' names.
-pub(super) type Version = BTreeMap<String, Arc<Entries>>;
+pub(crate) type Version = BTreeMap<String, Arc<Entries>>;
 
 /// Nothing is wrong with the database.
-pub(super) fn sound(db: &Database) -> Result<()> {
+pub(crate) fn sound(db: &Database) -> Result<()> {
     let report = db.check()?;
     assert!(report.is_ok(), "{:#?}", report.faults);
     mapped(db, &report)
@@ -72,7 +72,7 @@ fn mapped(db: &Database, report: &CheckReport) -> Result<()> {
 }
 
 /// The snapshot has the tables of the version, with as many entries.
-pub(super) fn names(tx: &ReadTransaction, version: &Version) -> Result<()> {
+pub(crate) fn names(tx: &ReadTransaction, version: &Version) -> Result<()> {
     let tables = tx.tables()?;
     assert!(
         tables.iter().map(|table| &table.name).eq(version.keys()),
@@ -87,7 +87,7 @@ pub(super) fn names(tx: &ReadTransaction, version: &Version) -> Result<()> {
 }
 
 /// Whether a snapshot has exactly the entries of a version; everything is read, from the front.
-pub(super) fn holds(tx: &ReadTransaction, version: &Version) -> Result<bool> {
+pub(crate) fn holds(tx: &ReadTransaction, version: &Version) -> Result<bool> {
     let tables = tx.tables()?;
     let same_names = tables.iter().map(|table| &table.name).eq(version.keys());
     if !same_names || tables.iter().zip(version.values()).any(|(t, e)| t.entries != e.len() as u64) {
@@ -109,7 +109,7 @@ pub(super) fn holds(tx: &ReadTransaction, version: &Version) -> Result<bool> {
 }
 
 /// A snapshot is its version, in every way of looking at it.
-pub(super) fn same(tx: &ReadTransaction, version: &Version) -> Result<()> {
+pub(crate) fn same(tx: &ReadTransaction, version: &Version) -> Result<()> {
     names(tx, version)?;
     for (name, entries) in version {
         same_table(&tx.open_raw(name)?, entries)?;
@@ -149,7 +149,7 @@ fn same_table(table: &RawTable<'_>, entries: &Entries) -> Result<()> {
 
 /// A snapshot has for many keys at once what its version has: for each of `keys` and for the first entry from
 /// there on, so that some are there, some are not, and some are wanted twice.
-pub(super) fn same_many(tx: &ReadTransaction, version: &Version, name: &str, keys: &[Vec<u8>]) -> Result<()> {
+pub(crate) fn same_many(tx: &ReadTransaction, version: &Version, name: &str, keys: &[Vec<u8>]) -> Result<()> {
     let none = Entries::new();
     let entries = version.get(name).map_or(&none, |entries| &**entries);
     let there = |key: &Vec<u8>| entries.range(key.clone()..).next().map(|(key, _)| key.clone());
@@ -164,7 +164,7 @@ pub(super) fn same_many(tx: &ReadTransaction, version: &Version, name: &str, key
 }
 
 /// What the engine says has changed in a range from one snapshot to another is what changed in the model.
-pub(super) fn changed(
+pub(crate) fn changed(
     (older, old): &(ReadTransaction, Version),
     (newer, new): &(ReadTransaction, Version),
     range: RawBounds<'_>,

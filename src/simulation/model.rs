@@ -16,41 +16,41 @@ const TYPE: &str = "[u8]";
 
 /// A version, and where in the disk's log its commit began and was acknowledged.
 #[derive(Debug, Clone)]
-pub(super) struct Attempt {
-    pub(super) version: Version,
+pub(crate) struct Attempt {
+    pub(crate) version: Version,
     /// Its number, when the commit has returned.
-    pub(super) txn: Option<u64>,
-    pub(super) began: usize,
+    pub(crate) txn: Option<u64>,
+    pub(crate) began: usize,
     /// When the commit returned.
-    pub(super) acknowledged: Option<usize>,
+    pub(crate) acknowledged: Option<usize>,
     /// When something returned that had made it durable.
-    pub(super) durable: Option<usize>,
+    pub(crate) durable: Option<usize>,
 }
 
 /// A database on a simulated disk and its model.
-pub(super) struct Driver {
-    pub(super) disk: SimDisk,
-    pub(super) setup: Setup,
+pub(crate) struct Driver {
+    pub(crate) disk: SimDisk,
+    pub(crate) setup: Setup,
     db: Option<Database>,
     tx: Option<WriteTransaction>,
     /// What the running transaction has made of the newest version.
     draft: Version,
     /// Every version from the first on; the last is the newest.
-    pub(super) attempts: Vec<Attempt>,
+    pub(crate) attempts: Vec<Attempt>,
     readers: Vec<(ReadTransaction, Version)>,
     /// Whether the whole file is checked after every commit.
-    pub(super) checks: bool,
-    pub(super) seen: Seen,
+    pub(crate) checks: bool,
+    pub(crate) seen: Seen,
 }
 
 impl Driver {
     /// A new database.
-    pub(super) fn new(setup: Setup) -> Result<Driver> {
+    pub(crate) fn new(setup: Setup) -> Result<Driver> {
         Driver::on(SimDisk::new()?, setup, Version::new())
     }
 
     /// The database on `disk`, which holds `version`.
-    pub(super) fn on(disk: SimDisk, setup: Setup, version: Version) -> Result<Driver> {
+    pub(crate) fn on(disk: SimDisk, setup: Setup, version: Version) -> Result<Driver> {
         let db = Database::over(&setup.options(), disk.storage()?)?;
         let now = Some(disk.event_count());
         let first = Attempt { version, txn: None, began: 0, acknowledged: now, durable: now };
@@ -67,17 +67,17 @@ impl Driver {
         })
     }
 
-    pub(super) fn db(&self) -> &Database {
+    pub(crate) fn db(&self) -> &Database {
         self.db.as_ref().expect("open between operations")
     }
 
     /// Whether the last operation left it open.
-    pub(super) fn is_open(&self) -> bool {
+    pub(crate) fn is_open(&self) -> bool {
         self.db.is_some()
     }
 
     /// Somebody else has committed this.
-    pub(super) fn push_durable(&mut self, version: Version) {
+    pub(crate) fn push_durable(&mut self, version: Version) {
         let now = self.disk.event_count();
         self.attempts.push(Attempt {
             version,
@@ -90,11 +90,11 @@ impl Driver {
     }
 
     /// The newest version.
-    pub(super) fn newest(&self) -> &Version {
+    pub(crate) fn newest(&self) -> &Version {
         &self.attempts.last().expect("there is a first").version
     }
 
-    pub(super) fn run(&mut self, ops: &[Op]) -> Result<()> {
+    pub(crate) fn run(&mut self, ops: &[Op]) -> Result<()> {
         ops.iter().try_for_each(|op| {
             let before = self.disk.counters();
             self.apply(op)?;
@@ -112,7 +112,7 @@ impl Driver {
     }
 
     /// Does `op` to the database and to the model.
-    pub(super) fn apply(&mut self, op: &Op) -> Result<()> {
+    pub(crate) fn apply(&mut self, op: &Op) -> Result<()> {
         match *op {
             Op::Insert { table, key, value } => self.insert(table, key, value, false),
             Op::Replace { table, key, value } => self.insert(table, key, value, true),
@@ -161,7 +161,7 @@ impl Driver {
     }
 
     /// Ends every snapshot, and looks once more at what it shows.
-    pub(super) fn end_readers(&mut self) -> Result<()> {
+    pub(crate) fn end_readers(&mut self) -> Result<()> {
         self.readers.drain(..).try_for_each(|(tx, version)| same(&tx, &version))
     }
 
@@ -342,7 +342,7 @@ impl Driver {
     }
 
     /// Drops the running transaction.
-    pub(super) fn abort(&mut self) {
+    pub(crate) fn abort(&mut self) {
         if let Some(tx) = self.tx.take() {
             tx.abort();
         }
@@ -356,7 +356,7 @@ impl Driver {
     }
 
     /// The whole file is sound, and what is free in memory is what the file says.
-    pub(super) fn check(&self) -> Result<()> {
+    pub(crate) fn check(&self) -> Result<()> {
         if self.checks {
             sound(self.db())?;
         }
@@ -393,7 +393,7 @@ impl Driver {
     }
 
     /// Ends everything, and says whether closing went well.
-    pub(super) fn close_in_order(&mut self) -> Result<()> {
+    pub(crate) fn close_in_order(&mut self) -> Result<()> {
         self.abort();
         self.readers.clear();
         let closed = self.db.take().map_or(Ok(()), Database::close);
@@ -404,7 +404,7 @@ impl Driver {
     }
 
     /// Closes whatever happens: after it the disk's log is complete.
-    pub(super) fn close(&mut self) {
+    pub(crate) fn close(&mut self) {
         self.abort();
         self.readers.clear();
         self.db = None;
@@ -421,13 +421,13 @@ impl Driver {
     }
 
     /// The newest version and nothing else is there.
-    pub(super) fn all_there(&self) -> Result<()> {
+    pub(crate) fn all_there(&self) -> Result<()> {
         same(&self.db().begin_read()?, self.newest())?;
         self.check()
     }
 
     /// Deletes everything: then all pages but those of the header and of the log are free again.
-    pub(super) fn finish(&mut self) -> Result<()> {
+    pub(crate) fn finish(&mut self) -> Result<()> {
         self.commit(Durability::Immediate, false)?;
         self.all_there()?;
         self.end_readers()?;
