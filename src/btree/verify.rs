@@ -92,11 +92,11 @@ impl Census {
 
     /// The pages that were claimed, as runs, ascending.
     pub(crate) fn claimed_runs(&self) -> Vec<Range<u64>> {
-        let (mut runs, mut from) = (Vec::new(), 0);
+        let mut runs: Vec<Range<u64>> = Vec::new();
+        let mut from = 0;
         while let Some(start) = self.claimed.first(from, self.page_count) {
-            let end = self.claimed.first_missing(start, self.page_count).unwrap_or(self.page_count);
-            runs.push(start..end);
-            from = end;
+            from = self.claimed.first_missing(start, self.page_count).unwrap_or(self.page_count);
+            runs.push(start..from);
         }
         runs
     }

@@ -7,6 +7,7 @@ mod copy;
 mod formats;
 mod fuzz;
 mod help;
+mod hostile;
 mod inspection;
 mod large;
 mod lmdb;
