@@ -85,7 +85,9 @@ impl Census {
 
     /// Takes a page out again.
     pub(crate) fn disclaim(&mut self, page: u64) {
-        self.claimed.remove(page, 1);
+        if self.claimed.contains(page) {
+            self.claimed.remove(page, 1);
+        }
     }
 
     /// The pages that were claimed, as runs, ascending.

@@ -37,6 +37,7 @@ mod pages;
 mod progress;
 mod put;
 mod readers;
+mod salvage;
 mod scan;
 mod stat;
 mod tables;
@@ -91,6 +92,7 @@ enum Command {
     Check(check::Check),
     Compact(compact::Compact),
     Copy(copy::Copy),
+    Salvage(salvage::Salvage),
     Bench(bench::Bench),
     Completions(completions::Completions),
 }
@@ -135,6 +137,7 @@ fn run(command: Command) -> Result<(), Failure> {
         Command::Check(check) => check.run(),
         Command::Compact(compact) => compact.run(),
         Command::Copy(copy) => copy.run(),
+        Command::Salvage(salvage) => salvage.run(),
         Command::Bench(bench) => bench.run(),
         Command::Completions(completions) => completions.run(),
     }

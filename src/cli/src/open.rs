@@ -62,6 +62,11 @@ pub(crate) fn or_create(path: &Path, page_size: Option<u32>) -> Result<Database,
     open(&options, path, WRITERS_NEED_IT)
 }
 
+/// For a command that makes a new database. The file must not exist.
+pub(crate) fn new(path: &Path, page_size: u32) -> Result<Database, Failure> {
+    open(Database::options().create_new(true).page_size(page_size), path, WRITERS_NEED_IT)
+}
+
 const WRITERS_NEED_IT: &str = "who may not write it cannot change the database";
 
 /// The advice is for who cannot have a lock file.

@@ -2,6 +2,7 @@
 //! error: in the check, in every way of reading, and in writing. What the fault does not touch stays readable.
 //! Method: files put together page by page (`craft.rs`), each with a sound table `good` beside the table with
 //! the fault; each goes through everything in a child process with little memory, whose CPU time is watched.
+//! With `FOLIO_HOSTILE_KEEP=FOLDER` the files are put there, to be looked at with the tool.
 
 use std::ops::Bound;
 use std::path::Path;
@@ -30,8 +31,11 @@ fn with_table(make: impl FnOnce(&mut File) -> Child) -> Vec<u8> {
     file.finish(catalog)
 }
 
+/// A file by name, and how it is made.
+type Recipe = (&'static str, fn() -> Vec<u8>);
+
 /// Every file by name, and whether the engine refuses to open it.
-const FILES: &[(&str, fn() -> Vec<u8>)] = &[
+const FILES: &[Recipe] = &[
     ("a branch is its own child", || {
         with_table(|file| {
             let leaf = file.leaf(&[(b"m", b"1")]);
@@ -283,9 +287,12 @@ fn each_crafted_file_ends_with_a_result_and_is_found_out() {
     for (i, (name, make)) in FILES.iter().enumerate() {
         let path = folder.path().join(format!("{i}.folio"));
         let bytes = make();
-        // Two of them are sound in all that the format says is checked.
+        // One or the other is sound in all that the format says is checked.
         let verdict = examine_if_small(&bytes);
         std::fs::write(&path, &bytes).unwrap();
+        if let Some(kept) = std::env::var_os("FOLIO_HOSTILE_KEEP") {
+            std::fs::copy(&path, Path::new(&kept).join(name.replace(' ', "-") + ".folio")).unwrap();
+        }
         std::fs::write(path.with_extension("verdict"), verdict.clone().err().unwrap_or_default()).unwrap();
         let shell = format!("ulimit -d {MEMORY_KIB}; ulimit -t {SECONDS}");
         let exe = std::env::current_exe().unwrap();

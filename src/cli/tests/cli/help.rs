@@ -3,7 +3,7 @@
 
 use crate::Place;
 
-const COMMANDS: [&str; 23] = [
+const COMMANDS: [&str; 24] = [
     "load",
     "dump",
     "scan",
@@ -25,6 +25,7 @@ const COMMANDS: [&str; 23] = [
     "check",
     "compact",
     "copy",
+    "salvage",
     "bench",
     "completions",
 ];

@@ -1,0 +1,191 @@
+//! Pages that verify and that no tree has which was walked: what lies below damaged pages.
+
+use std::collections::{BTreeMap, HashMap};
+
+use super::report::Gap;
+use super::source::{Body, Expected, Verified};
+use super::trees::{Trees, is_of_catalog};
+use crate::failure::Failure;
+
+/// Tables for leaves that overlap; what overlaps with leaves in all of them is left out.
+const TABLES_MAX: usize = 32;
+
+/// A page that no page refers to.
+#[derive(Debug, Clone, Copy)]
+struct Top {
+    page: u64,
+    birth: u64,
+    level: u8,
+}
+
+impl Top {
+    fn expected(self) -> Expected {
+        Expected { page: self.page, birth: self.birth, count: 0, level: self.level }
+    }
+}
+
+/// Leaves of one unnamed table: the first key of each, and the last.
+type Ranges = BTreeMap<Vec<u8>, Vec<u8>>;
+
+impl Trees<'_> {
+    /// Tables that pages of the catalog name which the walk did not come to: the newest page first.
+    pub(super) fn lost_tables(&mut self) -> Result<(), Failure> {
+        if !self.report.rootless && self.report.gaps.iter().all(|gap| gap.table.is_some()) {
+            return Ok(());
+        }
+        let mut found: Vec<(bool, u64, u64)> = Vec::new();
+        {
+            let (reached, free) = (&self.reached, &self.free);
+            self.source.scan(
+                |page| !reached.has(page),
+                |leaf| {
+                    if is_of_catalog(&leaf) {
+                        let is_live = !free.as_ref().is_some_and(|free| free.has(leaf.page));
+                        found.push((is_live, leaf.birth, leaf.page));
+                    }
+                },
+            )?;
+        }
+        found.sort_unstable_by(|a, b| b.cmp(a));
+        for (is_live, _, page) in found {
+            if let Some(leaf) = self.source.page(page)? {
+                if is_live {
+                    self.reached.claim(page);
+                }
+                self.catalog_leaf(leaf, true)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Everything else that verifies and is not free.
+    pub(super) fn orphans(&mut self) -> Result<(), Failure> {
+        if self.free.is_none() {
+            let note = "what is free cannot be read: entries that had been removed may be back";
+            self.report.notes.push(note.to_owned());
+        }
+        let mut unnamed: Vec<(usize, Ranges)> = Vec::new();
+        for top in self.tops()? {
+            if self.reached.has(top.page) {
+                continue;
+            }
+            let Some((first, last)) = self.keys(top)? else { continue };
+            let gap = self.gap_for(top, &first, &last);
+            let table = match gap.and_then(|gap| self.report.gaps[gap].table) {
+                Some(table) => table,
+                None => match self.table_for(&mut unnamed, first, last)? {
+                    Some(table) => table,
+                    None => {
+                        self.report.left_out.push(top.page);
+                        continue;
+                    }
+                },
+            };
+            let limits = (None, None);
+            let found =
+                self.walk(&top.expected(), limits, Some(table), &mut |trees, leaf| trees.put(table, &leaf))?;
+            if let Some(gap) = gap {
+                self.report.gaps[gap].found += found;
+            }
+        }
+        Ok(())
+    }
+
+    /// Pages without a parent, the oldest first: what is younger replaces what it finds.
+    fn tops(&mut self) -> Result<Vec<Top>, Failure> {
+        let (mut pages, mut children) = (Vec::new(), Vec::new());
+        {
+            let (reached, free) = (&self.reached, &self.free);
+            let is_wanted =
+                |page: u64| !reached.has(page) && !free.as_ref().is_some_and(|free| free.has(page));
+            self.source.scan(is_wanted, |found| {
+                if matches!(found.body, Body::Log { .. }) || is_of_catalog(&found) {
+                    return;
+                }
+                if let Body::Branch(cells) = &found.body {
+                    children.extend(cells.iter().map(|(_, child)| (child.page, child.birth)));
+                }
+                pages.push(Top { page: found.page, birth: found.birth, level: found.level });
+            })?;
+        }
+        let children: HashMap<u64, u64> = children.into_iter().collect();
+        pages.retain(|top| children.get(&top.page) != Some(&top.birth));
+        // Trees before single leaves, which could go between theirs.
+        pages.sort_unstable_by_key(|top| (std::cmp::Reverse(top.level), top.birth, top.page));
+        Ok(pages)
+    }
+
+    /// The first and the last key below a page, as far as its edges verify.
+    fn keys(&mut self, top: Top) -> Result<Option<(Vec<u8>, Vec<u8>)>, Failure> {
+        let mut ends = [None, None];
+        for (i, end) in ends.iter_mut().enumerate() {
+            let mut at = top.expected();
+            for _ in 0..32 {
+                let Some(found) = self.source.expected(&at)? else { break };
+                if is_of_catalog(&found) {
+                    return Ok(None);
+                }
+                let Verified { level, body, .. } = found;
+                match body {
+                    Body::Branch(children) => {
+                        let child = if i == 0 { children.first() } else { children.last() };
+                        let Some((separator, child)) = child else { break };
+                        // Where the page below is damaged, its separator has to do.
+                        *end = Some(separator.clone());
+                        at = Expected::below(child, level);
+                    }
+                    Body::Leaf(entries) => {
+                        let entry = if i == 0 { entries.first() } else { entries.last() };
+                        *end = entry.map(|(key, _)| key.clone());
+                        break;
+                    }
+                    Body::Log { .. } => break,
+                }
+            }
+        }
+        let [first, last] = ends;
+        Ok(first.zip(last))
+    }
+
+    /// The one gap in which these keys lie, of the one table that has such.
+    fn gap_for(&self, top: Top, first: &[u8], last: &[u8]) -> Option<usize> {
+        let fits = |gap: &Gap| {
+            gap.table.is_some()
+                && gap.level > top.level
+                && gap.birth >= top.birth
+                && gap.from.as_ref().is_none_or(|from| &**from <= first)
+                && gap.to.as_ref().is_none_or(|to| last < &**to)
+        };
+        let mut gaps: Vec<usize> =
+            (0..self.report.gaps.len()).filter(|i| fits(&self.report.gaps[*i])).collect();
+        // Under a page that is lost alone, the pages are one level below it.
+        if gaps.iter().any(|gap| self.report.gaps[*gap].level == top.level + 1) {
+            gaps.retain(|gap| self.report.gaps[*gap].level == top.level + 1);
+        }
+        let gap = *gaps.first()?;
+        let table = self.report.gaps[gap].table;
+        gaps.iter().all(|other| self.report.gaps[*other].table == table).then_some(gap)
+    }
+
+    /// An unnamed table in which no key of the range stands yet: leaves of one table do not overlap.
+    fn table_for(
+        &mut self,
+        unnamed: &mut Vec<(usize, Ranges)>,
+        first: Vec<u8>,
+        last: Vec<u8>,
+    ) -> Result<Option<usize>, Failure> {
+        for (table, ranges) in unnamed.iter_mut() {
+            let before = ranges.range(..=last.clone()).next_back();
+            if before.is_none_or(|(_, end)| *end < first) {
+                ranges.insert(first, last);
+                return Ok(Some(*table));
+            }
+        }
+        if unnamed.len() >= TABLES_MAX {
+            return Ok(None);
+        }
+        let table = self.unnamed()?;
+        unnamed.push((table, BTreeMap::from([(first, last)])));
+        Ok(Some(table))
+    }
+}

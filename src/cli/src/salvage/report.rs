@@ -1,0 +1,174 @@
+//! What was found, and what was lost.
+
+use std::io::Write;
+
+use serde_json::{Value, json};
+
+use crate::failure::Failure;
+use crate::output::{self, escaped, grouped, plural};
+
+/// So many keys and gaps are listed for people; JSON has all of them.
+const LISTED: usize = 20;
+
+/// A table of the new database.
+#[derive(Debug)]
+pub(super) struct Saved {
+    pub(super) name: String,
+    /// As the table's record says; none where that is lost.
+    pub(super) expected: Option<u64>,
+    pub(super) entries: u64,
+    /// Keys whose value is lost.
+    pub(super) lost_values: Vec<Vec<u8>>,
+}
+
+/// A page that is lost, with what was below it.
+#[derive(Debug, Clone)]
+pub(super) struct Gap {
+    /// Of the saved tables; none for the catalog.
+    pub(super) table: Option<usize>,
+    pub(super) page: u64,
+    pub(super) level: u8,
+    pub(super) birth: u64,
+    /// No key of it is smaller than the first, or as great as the second.
+    pub(super) from: Option<Vec<u8>>,
+    pub(super) to: Option<Vec<u8>>,
+    pub(super) expected: u64,
+    /// Entries that were found elsewhere in the file and lie there.
+    pub(super) found: u64,
+}
+
+/// See the module.
+#[derive(Debug, Default)]
+pub(super) struct Report {
+    pub(super) tables: Vec<Saved>,
+    pub(super) gaps: Vec<Gap>,
+    /// Things to know beside.
+    pub(super) notes: Vec<String>,
+    /// Leaves that could not be put anywhere.
+    pub(super) left_out: Vec<u64>,
+    /// No root was found: nobody knows what there was.
+    pub(super) rootless: bool,
+    pub(super) pages: u64,
+}
+
+impl Gap {
+    fn lost(&self) -> u64 {
+        self.expected.saturating_sub(self.found)
+    }
+}
+
+impl Report {
+    pub(super) fn is_lossless(&self) -> bool {
+        !self.rootless
+            && self.left_out.is_empty()
+            && self.gaps.iter().all(|gap| gap.table.is_some() && gap.lost() == 0)
+            && self.tables.iter().all(|table| table.lost_values.is_empty())
+    }
+
+    fn entries(&self) -> u64 {
+        self.tables.iter().map(|table| table.entries).sum()
+    }
+
+    pub(super) fn print(&self, as_json: bool) -> Result<(), Failure> {
+        let mut out = output::stdout();
+        if as_json {
+            writeln!(out, "{:#}", self.json())?;
+        } else {
+            self.text(&mut out)?;
+        }
+        out.flush()?;
+        Ok(())
+    }
+
+    fn json(&self) -> Value {
+        let key = |key: &Option<Vec<u8>>| key.as_ref().map(|key| escaped(key));
+        let table = |saved: &Saved| {
+            json!({
+                "table": saved.name,
+                "entries": saved.entries,
+                "expected": saved.expected,
+                "lost_values": saved.lost_values.iter().map(|key| escaped(key)).collect::<Vec<_>>(),
+            })
+        };
+        let gap = |gap: &Gap| {
+            json!({
+                "table": gap.table.map(|table| &self.tables[table].name),
+                "page": gap.page,
+                "level": gap.level,
+                "from": key(&gap.from),
+                "to": key(&gap.to),
+                "expected": gap.expected,
+                "found": gap.found,
+            })
+        };
+        json!({
+            "lossless": self.is_lossless(),
+            "entries": self.entries(),
+            "pages": self.pages,
+            "tables": self.tables.iter().map(table).collect::<Vec<_>>(),
+            "lost_pages": self.gaps.iter().map(gap).collect::<Vec<_>>(),
+            "left_out": self.left_out,
+            "root_found": !self.rootless,
+            "notes": self.notes,
+        })
+    }
+
+    fn text(&self, out: &mut impl Write) -> Result<(), Failure> {
+        for saved in &self.tables {
+            let of = saved.expected.filter(|expected| *expected != saved.entries);
+            let of = of.map_or(String::new(), |expected| format!(" of {}", grouped(expected)));
+            let entries = plural(saved.entries, "entry", "entries");
+            writeln!(out, "table {}: {entries}{of}", output::name(&saved.name))?;
+            for key in saved.lost_values.iter().take(LISTED) {
+                writeln!(out, "  lost: the value of {}", short(key))?;
+            }
+            if let Some(more) = saved.lost_values.len().checked_sub(LISTED).filter(|more| *more > 0) {
+                writeln!(out, "  and {more} values more")?;
+            }
+        }
+        for gap in self.gaps.iter().take(LISTED) {
+            writeln!(out, "{}", self.describe(gap))?;
+        }
+        if let Some(more) = self.gaps.len().checked_sub(LISTED).filter(|more| *more > 0) {
+            writeln!(out, "and {more} pages more (--json lists them)")?;
+        }
+        if !self.left_out.is_empty() {
+            let leaves = plural(self.left_out.len() as u64, "leaf", "leaves");
+            writeln!(out, "left out: {leaves} whose keys other leaves have as well (--json lists them)")?;
+        }
+        self.notes.iter().try_for_each(|note| writeln!(out, "note: {note}"))?;
+        let tables = plural(self.tables.len() as u64, "table", "tables");
+        let entries = plural(self.entries(), "entry", "entries");
+        let end = match (self.is_lossless(), self.rootless) {
+            (true, _) => "nothing is lost",
+            (false, true) => "whether anything is lost cannot be known",
+            (false, false) => "something is lost",
+        };
+        writeln!(out, "saved {tables} with {entries}: {end}")?;
+        Ok(())
+    }
+
+    fn describe(&self, gap: &Gap) -> String {
+        let page = match gap.level {
+            0 => format!("leaf, page {}", gap.page),
+            level => format!("branch of level {level}, page {}", gap.page),
+        };
+        let Some(table) = gap.table else {
+            let tables = plural(gap.expected, "table", "tables");
+            return format!("damaged: {page} of the catalog, which named {tables}");
+        };
+        let from = gap.from.as_ref().map_or("the first key".to_owned(), |key| short(key));
+        let to = gap.to.as_ref().map_or("the end".to_owned(), |key| short(key));
+        let table = output::name(&self.tables[table].name);
+        let lost = match gap.lost() {
+            0 => "nothing of it is lost".to_owned(),
+            lost => format!("{} lost", plural(lost, "entry", "entries")),
+        };
+        format!("damaged: {page} of table {table}, from {from} up to {to}: {lost}")
+    }
+}
+
+/// A key on one line of a terminal.
+fn short(key: &[u8]) -> String {
+    output::cut(&escaped(key), 60)
+}
