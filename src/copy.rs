@@ -94,9 +94,10 @@ impl<'tx> SnapshotCopy<'tx> {
         self
     }
 
-    /// Writes the copy to a file, whole or not at all: under another name in the same directory,
-    /// `.folio-new-<process id>-<number>`, which is synced, renamed, and the directory synced. A process that
-    /// is killed on the way may leave a file of that name, which may be deleted.
+    /// Writes the copy to a file, whole or not at all: it is written without a name, synced, named, and the
+    /// directory synced. Where the file system has no files without a name, it has another one in the same
+    /// directory meanwhile, `.folio-new-<process id>-<number>`, and a process that is killed leaves that. Who
+    /// may read the file that is copied may read the copy, unless the umask says otherwise.
     ///
     /// # Errors
     /// [`Error::AlreadyExists`] unless it may [`replace`](Self::replace); [`Error::Locked`] if it would
@@ -106,13 +107,14 @@ impl<'tx> SnapshotCopy<'tx> {
         let path = path.as_ref();
         self.tx.snapshot().check_process()?;
         let (compact, replace, page_size) = (self.compact, self.replace, self.tx.snapshot().page_size());
+        let mode = self.tx.snapshot().mode()?;
         let write = |storage: Storage| {
             if compact {
                 return self.write_compact(Database::new_alone(page_size, storage)?);
             }
             self.write_plain(&mut FileSink { storage })
         };
-        Storage::write_file(path, replace, compact, write)
+        Storage::write_file(path, replace, compact, mode, write)
     }
 
     /// Writes the copy to a stream, which gets zeros for pages that are free. A compact one is made in the

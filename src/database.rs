@@ -2,9 +2,13 @@
 
 #![expect(unsafe_code, reason = "opening a mapped file has a contract that only the caller can keep")]
 
+mod compaction;
+
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
+
+use compaction::Compaction;
 
 use crate::error::{Error, Result};
 use crate::inspect::{self, CheckReport, CompactReport, Progress, Recovery, Stats, Usage};
@@ -15,9 +19,6 @@ use crate::pager::{Config, Pager, WriterGuard, format, open};
 use crate::reader::Reader;
 use crate::storage::{Access, Storage};
 use crate::transaction::{ReadTransaction, WriteTransaction};
-
-/// Pages that one step of compaction changes, so that it holds up other writers for moments only.
-const STEP_PAGES: usize = 1024;
 
 /// An open database. Cheap to clone; all clones are the same database, and the last one closes it.
 ///
@@ -423,80 +424,5 @@ impl OpenOptions {
             return fault("free_ratio", self.free_ratio.to_string(), "it must be from 0.0 to 4.0");
         }
         Ok(())
-    }
-}
-
-/// A compaction under way.
-struct Compaction<'c> {
-    db: &'c Database,
-    progress: &'c mut dyn FnMut(Progress),
-    steps: u64,
-    moved: u64,
-}
-
-impl Compaction<'_> {
-    /// Runs `change` on every table, in steps: it gets the table's name and where to begin, and says where to
-    /// go on and how many pages it has changed. How many were in all.
-    fn each_table(
-        &mut self,
-        change: impl Fn(&WriteTransaction, &str, &[u8]) -> Result<(Option<Vec<u8>>, u64)>,
-    ) -> Result<u64> {
-        let tables = self.db.begin_read()?.tables()?;
-        let mut moved = 0;
-        for table in tables {
-            let mut from = Some(Vec::new());
-            while let Some(key) = from {
-                let mut tx = self.db.begin_write()?;
-                tx.place_lowest();
-                let (next, pages) = match change(&tx, &table.name, &key) {
-                    // Somebody has dropped the table meanwhile.
-                    Err(Error::NoSuchTable { .. }) => (None, 0),
-                    result => result?,
-                };
-                self.steps += 1;
-                moved += pages;
-                from = next;
-                let total = self.db.pager().page_count();
-                tx.commit()?;
-                (self.progress)(Progress { done: (self.moved + moved).min(total), total });
-            }
-        }
-        self.moved += moved;
-        Ok(moved)
-    }
-
-    /// Fills leaves up.
-    fn repack(&mut self) -> Result<()> {
-        self.each_table(|tx, name, from| tx.open_raw(name)?.repack(from, STEP_PAGES)).map(|_| ())
-    }
-
-    /// Moves what lies behind the place where the file could end, as long as that makes it shorter.
-    fn relocate(&mut self) -> Result<()> {
-        let mut before = u64::MAX;
-        loop {
-            // What the last round has freed is free when its commits are durable: another makes it so.
-            self.touch()?;
-            let end = self.db.pager().page_count();
-            if end >= before {
-                return Ok(());
-            }
-            before = end;
-            let limit = self.db.pager().live_pages()?;
-            let moved =
-                self.each_table(|tx, name, from| tx.open_raw(name)?.relocate(from, limit, STEP_PAGES))?;
-            if moved == 0 {
-                self.touch()?;
-                return Ok(());
-            }
-        }
-    }
-
-    /// A commit that changes nothing but where the catalog and the free-space log are.
-    fn touch(&mut self) -> Result<()> {
-        let mut tx = self.db.begin_write()?;
-        tx.place_lowest();
-        tx.touch()?;
-        self.steps += 1;
-        tx.commit().map(|_| ())
     }
 }

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use super::Bytes;
 use super::image::unpack;
 use super::seal::u64_at;
+use crate::page::decode::{DecodedPage, HeadPage, Layout, MetaPage};
 use crate::page::{
     Cell, Child, Expected, FreeLogPage, HeadRecord, KIND_LEAF, Leaf, LeafValue, LogLink, META_LEN, Meta,
     Page, PageId, PageMut, Root, Seed, TableRecord, TxnId, build, build_part, cell_cost, check, check_unused,
@@ -249,8 +250,12 @@ fn read(bytes: &[u8]) {
         page_count: 1 << 30,
         seed: seed(),
     };
+    let layout = Layout { page_size: 4096, database_id: Some([7; 16]), page_count: Some(1 << 30) };
+    let decoded = DecodedPage::new(&page, id, &layout);
+    let _ = (decoded.fields(&page), decoded.used_bytes(4096), MetaPage::new(&page), HeadPage::new(&page));
     if check(&page, &expected).is_ok() {
         in_order(view);
+        assert!(decoded.faults.is_empty() || id == 0, "{:?}", decoded.faults);
     }
     let _ = check_unused(&page, PageId(id));
     let log = FreeLogPage::decode(&page, LogLink { page: PageId(id), birth: TxnId(birth) }, seed());

@@ -80,3 +80,43 @@ pub(super) fn reader_of(reading: &Reading, visible: TxnId, pinned_bytes: u64) ->
         pinned_bytes,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::{Database, Durability};
+
+    /// At every step, with snapshots that come and go and commits that are not durable yet.
+    #[test]
+    fn usage_says_what_stats_and_readers_say() {
+        let db = Database::in_memory().unwrap();
+        let mut held = Vec::new();
+        for step in 0..60_u32 {
+            let mut tx = db.begin_write().unwrap();
+            tx.set_durability(if step % 3 == 0 { Durability::Immediate } else { Durability::Buffered });
+            let value = vec![0; 300 * (step as usize % 40)];
+            tx.create_raw("t", "bytes", "bytes").unwrap().insert(&(step % 7).to_le_bytes(), &value).unwrap();
+            tx.commit().unwrap();
+            // Some of them twice.
+            held.extend((0..step % 3).map(|_| db.begin_read().unwrap()));
+            if step % 5 == 4 {
+                held.drain(..held.len() / 2);
+            }
+            let (usage, stats) = (db.usage().unwrap(), db.stats().unwrap());
+            assert_eq!((usage.file_bytes, usage.page_size), (stats.file_bytes, stats.page_size));
+            assert_eq!((usage.pages, usage.free_pages), (stats.pages, stats.free_pages));
+            assert_eq!(usage.pending_pages, stats.pending_pages);
+            assert_eq!(usage.free_space_pages, stats.free_space_pages);
+            assert_eq!((usage.txn, usage.durable_txn), (stats.txn, stats.durable_txn));
+            let mut txns: Vec<u64> = held.iter().map(crate::ReadTransaction::txn).collect();
+            txns.sort_unstable();
+            assert_eq!(usage.readers.iter().map(|reader| reader.txn).collect::<Vec<_>>(), txns);
+            // Who reads the same pins the same; nobody pins more than is pending.
+            for pair in usage.readers.windows(2).filter(|pair| pair[0].txn == pair[1].txn) {
+                assert_eq!(pair[0].pinned_bytes, pair[1].pinned_bytes);
+            }
+            let pending = usage.pending_pages * u64::from(usage.page_size);
+            assert!(usage.readers.iter().all(|reader| reader.pinned_bytes <= pending));
+        }
+        assert!(held.len() > 1);
+    }
+}

@@ -23,7 +23,7 @@ pub(super) const SUM_AT: usize = META_LEN - 4;
 /// Where the root stands in a head record.
 pub(super) const HEAD_ROOT_AT: usize = 32;
 /// A meta page has a smaller sequence number: written every microsecond it would take 146,000 years.
-const SEQUENCE_END: u64 = 1 << 62;
+pub(super) const SEQUENCE_END: u64 = 1 << 62;
 
 const _: () = assert!(ROOT_LEN == 112 && FLAGS_AT == 216, "FORMAT.md, Meta page");
 const _: () = assert!(RUNS_AT + RECORD_RUNS_MAX * 12 <= SUM_AT, "FORMAT.md, Commit record");

@@ -42,6 +42,11 @@ impl ReadSnapshot {
         header_pages(self.pages().view.base.page_size)
     }
 
+    /// Who may read and write the file.
+    pub(crate) fn mode(&self) -> Result<u32> {
+        self.pages().view.base.storage.mode()
+    }
+
     /// Bytes of a page.
     pub(crate) fn page_size(&self) -> u32 {
         u32::try_from(self.pages().view.base.page_size).expect("a page has at most 65,536 bytes")

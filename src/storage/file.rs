@@ -135,23 +135,43 @@ pub(super) fn check_replaceable(path: &Path) -> Result<()> {
 /// A file on its way to its name. Until it has arrived, dropping this removes it.
 pub(super) struct NewFile {
     path: PathBuf,
-    temporary: PathBuf,
+    /// Another name in the same directory; none for a file that has no name at all yet.
+    temporary: Option<PathBuf>,
+    /// Where it is going to be.
+    parent: PathBuf,
     /// Opened first, so that a directory that cannot be synced is noticed while nothing has happened.
     directory: File,
     arrived: bool,
 }
 
+/// What the names of files begin with that are on their way.
+const NEW: &str = ".folio-new";
+
 impl NewFile {
     /// Makes an empty file beside `path`, named `.folio-new-<process id>-<number>`.
     pub(super) fn beside(path: &Path) -> Result<(NewFile, File)> {
-        let made = Self::of_any_kind(path, false)?;
-        refuse_if_shared(path, sys::file_system(&made.0.directory))?;
-        Ok(made)
+        let mut new = Self::to(path, false)?;
+        refuse_if_shared(path, sys::file_system(&new.directory))?;
+        // As SQLite's files: everybody may read them unless the umask says otherwise.
+        let (file, temporary) = create_unique(&new.parent, NEW, 0o644)?;
+        new.temporary = Some(temporary);
+        Ok((new, file))
     }
 
-    /// The same on any file system, for a file that nobody maps; with `replace` also where there is a file
-    /// already.
-    pub(super) fn of_any_kind(path: &Path, replace: bool) -> Result<(NewFile, File)> {
+    /// Makes an empty file on any file system, which nobody is going to map until it is there. It has no name
+    /// until it is published, where that is possible: who is killed leaves nothing. With `replace` there may
+    /// be a file already.
+    pub(super) fn of_any_kind(path: &Path, replace: bool, mode: u32) -> Result<(NewFile, File)> {
+        let mut new = Self::to(path, replace)?;
+        if let Some(file) = sys::nameless_file(&new.parent, mode) {
+            return Ok((new, file));
+        }
+        let (file, temporary) = create_unique(&new.parent, NEW, mode)?;
+        new.temporary = Some(temporary);
+        Ok((new, file))
+    }
+
+    fn to(path: &Path, replace: bool) -> Result<NewFile> {
         if path.as_os_str().as_bytes().ends_with(b"/") || path.file_name().is_none() {
             return Err(Error::io("open", path, io::Error::from_raw_os_error(libc::EISDIR)));
         }
@@ -165,9 +185,8 @@ impl NewFile {
             _ => Path::new("."),
         };
         let directory = File::open(parent).map_err(|error| Error::io("open", parent, error))?;
-        // As SQLite's files: everybody may read them unless the umask says otherwise.
-        let (file, temporary) = create_unique(parent, ".folio-new", 0o644)?;
-        Ok((NewFile { path: path.to_owned(), temporary, directory, arrived: false }, file))
+        let (path, parent) = (path.to_owned(), parent.to_owned());
+        Ok(NewFile { path, temporary: None, parent, directory, arrived: false })
     }
 
     /// Makes the content durable, gives the file its name unless that is taken, and makes the name durable.
@@ -179,7 +198,11 @@ impl NewFile {
         // 1. The content first: a name must never lead to a file that a crash has emptied.
         sys::fsync(file).map_err(|error| Error::io("fsync", &self.path, error))?;
         // 2. The name, all or nothing.
-        match rename(&self.temporary, &self.path) {
+        let temporary = match self.temporary.take() {
+            Some(path) => path,
+            None => unique(&self.parent, NEW, |path| sys::name_file(file, path))?.1,
+        };
+        match rename(self.temporary.insert(temporary), &self.path) {
             Ok(()) => self.arrived = true,
             Err(error) if error.kind() == ErrorKind::AlreadyExists => {
                 return Err(Error::AlreadyExists { path: self.path.clone() });
@@ -196,9 +219,9 @@ impl NewFile {
 
 impl Drop for NewFile {
     fn drop(&mut self) {
-        if !self.arrived {
+        if let Some(temporary) = self.temporary.as_ref().filter(|_| !self.arrived) {
             // Nothing can be done about a failure here, and a leftover is harmless.
-            let _ = fs::remove_file(&self.temporary);
+            let _ = fs::remove_file(temporary);
         }
     }
 }
@@ -237,18 +260,9 @@ pub(super) fn memory() -> Result<File> {
 /// A file without a name in the directory for temporary files.
 pub(super) fn temporary() -> Result<File> {
     let directory = std::env::temp_dir();
-    #[cfg(target_os = "linux")]
-    {
-        let nameless = OpenOptions::new()
-            .read(true)
-            .write(true)
-            .mode(0o600)
-            .custom_flags(libc::O_TMPFILE)
-            .open(&directory);
-        // Not every file system can. Where nothing can be made at all, the way below fails too and says why.
-        if let Ok(file) = nameless {
-            return Ok(file);
-        }
+    // Not every file system can. Where nothing can be made at all, the way below fails too and says why.
+    if let Some(file) = sys::nameless_file(&directory, 0o600) {
+        return Ok(file);
     }
     let (file, path) = create_unique(&directory, ".folio-temporary", 0o600)?;
     fs::remove_file(&path).map_err(|error| Error::io("unlink", &path, error))?;
@@ -257,13 +271,24 @@ pub(super) fn temporary() -> Result<File> {
 
 /// Makes an empty file that was not there: `<prefix>-<process id>-<number>`.
 fn create_unique(directory: &Path, prefix: &str, mode: u32) -> Result<(File, PathBuf)> {
+    unique(directory, prefix, |path| {
+        OpenOptions::new().read(true).write(true).create_new(true).mode(mode).open(path)
+    })
+}
+
+/// Does something with a name of that form, as often as it is said to be taken.
+fn unique<R>(
+    directory: &Path,
+    prefix: &str,
+    mut make: impl FnMut(&Path) -> io::Result<R>,
+) -> Result<(R, PathBuf)> {
     static NEXT: AtomicU64 = AtomicU64::new(0);
     loop {
         // Relaxed: only the number counts, and it orders nothing.
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
         let path = directory.join(format!("{prefix}-{}-{number}", std::process::id()));
-        match OpenOptions::new().read(true).write(true).create_new(true).mode(mode).open(&path) {
-            Ok(file) => return Ok((file, path)),
+        match make(&path) {
+            Ok(made) => return Ok((made, path)),
             // Left by a crash, or by a process of the same number in another container.
             Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
             Err(error) => return Err(Error::io("open", &path, error)),

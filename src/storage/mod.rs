@@ -147,7 +147,7 @@ impl Storage {
     }
 
     /// Writes a file that nobody has open until it is there, whole or not at all, as [`create`](Self::create)
-    /// does. With `replace` it takes the place of a file of that name, if nobody has that open as a database.
+    /// does; where it can, without any name until it is whole, so that who is killed leaves nothing. With `replace` it takes the place of a file of that name, if nobody has that open as a database.
     /// The storage that `fill` gets syncs nothing; that is done when it has returned. If it is not `mapped`,
     /// any file system will do.
     ///
@@ -158,12 +158,13 @@ impl Storage {
         path: &Path,
         replace: bool,
         mapped: bool,
+        mode: u32,
         fill: impl FnOnce(Storage) -> Result<R>,
     ) -> Result<R> {
         if replace {
             file::check_replaceable(path)?;
         }
-        let (new, file) = file::NewFile::of_any_kind(path, replace)?;
+        let (new, file) = file::NewFile::of_any_kind(path, replace, mode)?;
         if mapped {
             file::refuse_if_shared(path, sys::file_system(&file))?;
         }
@@ -237,6 +238,14 @@ impl Storage {
     #[inline]
     pub(crate) fn check_process(&self) -> Result<()> {
         if self.forks == fork::forks() { Ok(()) } else { Err(Error::Forked) }
+    }
+
+    /// Who may read and write the file, without the right to execute it.
+    pub(crate) fn mode(&self) -> Result<u32> {
+        if self.is_volatile() {
+            return Ok(0o644);
+        }
+        Ok(self.file().metadata().map_err(|error| self.error("fstat", error))?.mode() & 0o666)
     }
 
     /// Whether nobody can find the content again after this process: then syncs do nothing.

@@ -269,6 +269,48 @@ pub(super) fn rename_to_free_name(from: &Path, to: &Path) -> io::Result<()> {
     }
 }
 
+/// A file without a name in that directory, where there is such a thing and [`name_file`] can name it.
+pub(super) fn nameless_file(directory: &Path, mode: u32) -> Option<File> {
+    #[cfg(target_os = "linux")]
+    {
+        use std::os::unix::fs::OpenOptionsExt;
+        let mut options = std::fs::OpenOptions::new();
+        options.read(true).write(true).mode(mode).custom_flags(libc::O_TMPFILE);
+        options.open(directory).ok().filter(|file| descriptor_path(file).exists())
+    }
+    #[cfg(not(target_os = "linux"))]
+    {
+        let _ = (directory, mode);
+        None
+    }
+}
+
+/// Gives a file that has none a name, unless that is taken: then `EEXIST`.
+pub(super) fn name_file(file: &File, to: &Path) -> io::Result<()> {
+    #[cfg(target_os = "linux")]
+    {
+        use std::ffi::CString;
+        use std::os::unix::ffi::OsStrExt;
+        let from = CString::new(descriptor_path(file).as_os_str().as_bytes())?;
+        let to = CString::new(to.as_os_str().as_bytes())?;
+        let (here, follow) = (libc::AT_FDCWD, libc::AT_SYMLINK_FOLLOW);
+        // SAFETY: both pointers are to C strings that outlive the call.
+        let result = unsafe { libc::linkat(here, from.as_ptr(), here, to.as_ptr(), follow) };
+        if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+    }
+    #[cfg(not(target_os = "linux"))]
+    {
+        let _ = (file, to);
+        Err(io::ErrorKind::Unsupported.into())
+    }
+}
+
+#[cfg(target_os = "linux")]
+fn descriptor_path(file: &File) -> std::path::PathBuf {
+    use std::os::fd::AsRawFd;
+    format!("/proc/self/fd/{}", file.as_raw_fd()).into()
+}
+
 /// What is asked of a byte range's lock.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum RangeLock {

@@ -80,7 +80,11 @@ fn assert_good_copy(path: &Path, snapshot: &ReadTransaction, random: &mut Random
     assert_sound(&copy);
     let stats = copy.stats().unwrap();
     assert_eq!((stats.recovery, stats.pending_pages), (folio::Recovery::Clean, 0));
-    assert_equal(&copy.begin_read().unwrap(), snapshot);
+    let seen = copy.begin_read().unwrap();
+    assert_equal(&seen, snapshot);
+    // A number that stands on a page is not given again.
+    assert!(copy.begin_write().unwrap().txn() > seen.txn());
+    drop(seen);
     for _ in 0..5 {
         change(&copy, random).unwrap();
     }

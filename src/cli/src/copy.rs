@@ -6,6 +6,7 @@ use std::time::Instant;
 
 use clap::Args;
 use folio::{CopyReport, Error};
+use serde_json::json;
 
 use crate::failure::Failure;
 use crate::open::ToRead;
@@ -16,7 +17,8 @@ use crate::progress::Progress;
 ///
 /// The copy is a database of its own, as if it had been closed at the newest
 /// transaction. It appears under its name when it is whole and on the disk, or
-/// not at all; until then it is named .folio-new-.. in the same directory.
+/// not at all. (Where the file system has no files without a name, it is named
+/// .folio-new-.. in the same directory until then.)
 /// Without --compact its pages lie where they lay, free ones take no room, and
 /// every page is checked before it is copied: a damaged database gives an error.
 ///
@@ -37,6 +39,9 @@ pub(crate) struct Copy {
     /// Replace DEST if it is there, unless somebody has it open as a database
     #[arg(long)]
     force: bool,
+    /// Print one JSON object; not with DEST -
+    #[arg(long)]
+    json: bool,
 }
 
 const EXAMPLES: &str = "\
@@ -53,6 +58,9 @@ impl Copy {
         let mut tell = |step: folio::Progress| progress.set_of(step.done, step.total);
         let copy = tx.copy().compact(self.compact).replace(self.force).progress(&mut tell);
         if self.to.as_os_str() == "-" {
+            if self.json {
+                return Err(Failure::Usage("--json: the copy itself goes to standard output".to_owned()));
+            }
             return match copy.to_writer(&mut output::stdout()) {
                 Err(Error::Io { call: "write", source, .. }) => Err(Failure::Output(source)),
                 result => result.map(|_| ()).map_err(Failure::from),
@@ -69,12 +77,19 @@ impl Copy {
             error => error.into(),
         })?;
         drop(progress);
-        say(&report, start).map_err(Failure::Output)
+        say(&report, start, self.json).map_err(Failure::Output)
     }
 }
 
-fn say(report: &CopyReport, start: Instant) -> io::Result<()> {
+fn say(report: &CopyReport, start: Instant, as_json: bool) -> io::Result<()> {
     let mut out = output::stdout();
+    if as_json {
+        let CopyReport { txn, pages, bytes, .. } = *report;
+        let seconds = start.elapsed().as_secs_f64();
+        let object = json!({ "txn": txn, "pages": pages, "bytes": bytes, "seconds": seconds });
+        writeln!(out, "{object:#}")?;
+        return out.flush();
+    }
     writeln!(
         out,
         "transaction {}: {}, {}, {:.3} s",

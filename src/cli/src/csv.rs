@@ -107,7 +107,7 @@ mod tests {
         let (mut row, mut rows, mut is_whole) = (Row::default(), Vec::new(), true);
         for line in text.split_inclusive('\n') {
             let content = line.trim_end_matches('\n').trim_end_matches('\r');
-            is_whole = row.line(content.as_bytes(), line[content.len()..].as_bytes())?;
+            is_whole = row.line(content.as_bytes(), &line.as_bytes()[content.len()..])?;
             if is_whole {
                 let text = |cell: &Vec<u8>| String::from_utf8(cell.clone()).unwrap();
                 rows.push(row.cells().iter().map(text).collect());

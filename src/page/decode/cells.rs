@@ -164,6 +164,10 @@ pub(super) fn branch<'a>(
         };
         cells.push(BranchCell { slot, suffix, child });
     }
+    let counts = cells.iter().filter_map(|cell| cell.child).map(|child| child.count);
+    if counts.into_iter().try_fold(0_u64, u64::checked_add).is_none() {
+        decoder.faults.add(6, "entries below the branch are 2^64 or more");
+    }
     decoder.check_keys(cells.iter().map(|cell| (&cell.slot, cell.suffix, cell.child.is_some())));
     decoder.check_places();
     PageBody::Branch { prefix: decoder.prefix, cells }

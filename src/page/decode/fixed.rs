@@ -4,9 +4,9 @@ use super::{Faults, Field, Fields, PageFault};
 use crate::page::commit_record::{CommitRecord, RECORD_PAGES_MAX, RECORD_RUNS_MAX};
 use crate::page::meta::{
     FLAG_CLEAN, FLAGS_AT, FORMAT_VERSION, HEAD_LEN, HEAD_MAGIC, HEAD_ROOT_AT, META_LEN, META_MAGIC, ROOT_AT,
-    RUNS_AT, SUM_AT,
+    RUNS_AT, SEQUENCE_END, SUM_AT,
 };
-use crate::page::root::{ROOT_LEN, TREE_ROOT_LEN};
+use crate::page::root::{ROOT_LEN, Root, TREE_ROOT_LEN};
 use crate::page::{get_u32, is_page_size};
 
 /// A meta page, taken apart. Its numbers mean something only if [`is_known`](Self::is_known).
@@ -172,6 +172,14 @@ impl MetaPage {
         }
         if flags & !u64::from(FLAG_CLEAN) != 0 {
             faults.add(FLAGS_AT, format!("flags are {flags:#x}, expected 0 or 1"));
+        }
+        if self.sequence >= SEQUENCE_END {
+            faults.add(72, format!("sequence is {}, expected less than 2^62", self.sequence));
+        }
+        let root = Root::decode(bytes.get(ROOT_AT..FLAGS_AT).unwrap_or(&[]));
+        let size = is_page_size(self.page_size.into()).then_some(self.page_size as usize);
+        if let Some((what, expected, found)) = size.and_then(|size| root.fault(size, self.ceiling)) {
+            faults.add(ROOT_AT, format!("{what} is {found}, expected {expected}"));
         }
         faults.zeros(FLAGS_AT + 8, bytes.get(FLAGS_AT + 8..RUNS_AT).unwrap_or(&[]), "reserved bytes");
         let behind = RUNS_AT + self.record.len() * 12;

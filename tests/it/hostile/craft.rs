@@ -41,6 +41,9 @@ pub(super) struct File {
     records: Vec<[u64; 3]>,
 }
 
+/// A key, what is before it, what is behind it, and whether the cell is extended.
+type CellParts<'k> = (&'k [u8], Vec<u8>, Vec<u8>, bool);
+
 impl File {
     pub(super) fn new() -> File {
         // Behind the last header page.
@@ -72,7 +75,7 @@ impl File {
     }
 
     /// Cells of a leaf or branch: key, what is before it, what is behind it, and whether it is extended.
-    fn slotted(level: u8, cells: &[(&[u8], Vec<u8>, Vec<u8>, bool)]) -> Vec<u8> {
+    fn slotted(level: u8, cells: &[CellParts<'_>]) -> Vec<u8> {
         let mut page = vec![0; SIZE];
         (page[4], page[5]) = (if level == 0 { 1 } else { 2 }, level);
         put_u16(&mut page, 6, cells.len());

@@ -33,8 +33,11 @@ fn with_table(make: impl FnOnce(&mut File) -> Child) -> Vec<u8> {
     file.finish(catalog)
 }
 
+/// A file by name, and how it is made.
+type Recipe = (&'static str, fn() -> Vec<u8>);
+
 /// Every file by name, and whether the engine refuses to open it.
-const FILES: &[(&str, fn() -> Vec<u8>)] = &[
+const FILES: &[Recipe] = &[
     ("a branch is its own child", || {
         with_table(|file| {
             let leaf = file.leaf(&[(b"m", b"1")]);

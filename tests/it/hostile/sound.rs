@@ -15,8 +15,11 @@ pub(super) struct Base {
     pub(super) bytes: Vec<u8>,
 }
 
+/// A name, a page size, whether the file is closed in order, and what is done with it.
+type Recipe = (&'static str, u32, bool, fn(&Database));
+
 /// How each file is made: its name, its page size, and whether it is closed in order.
-const RECIPES: &[(&str, u32, bool, fn(&Database))] = &[
+const RECIPES: &[Recipe] = &[
     ("empty", 4096, true, |_| {}),
     ("tiny", 4096, true, tiny),
     ("aged", 4096, true, aged),

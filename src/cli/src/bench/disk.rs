@@ -19,7 +19,7 @@ const FLUSHES: Duration = Duration::from_millis(1200);
 pub(super) struct Place {
     pub(super) file_system: Option<String>,
     pub(super) device: Option<String>,
-    /// "turns" or "does not turn", as the system has it.
+    /// Whether it turns, as the system has it. Virtual disks often say so.
     pub(super) disk: Option<&'static str>,
     pub(super) cores: usize,
 }
@@ -42,7 +42,7 @@ impl Place {
         Ok(Place {
             file_system: mount.as_ref().map(|mount| mount.kind.to_owned()),
             device: mount.as_ref().map(|mount| mount.device.to_owned()),
-            disk: turns.map(|turns| if turns.trim() == "1" { "turns" } else { "does not turn" }),
+            disk: turns.map(|turns| if turns.trim() == "1" { "rotational" } else { "not rotational" }),
             cores: std::thread::available_parallelism().map_or(1, usize::from),
         })
     }
@@ -53,11 +53,10 @@ impl Place {
         if let Some(kind) = &self.file_system {
             text.push_str(&format!(", on {kind}"));
         }
-        if let Some(device) = &self.device {
-            text.push_str(&format!(" ({})", crate::output::name(device)));
-        }
-        if let Some(turns) = self.disk {
-            text.push_str(&format!(", a disk that {turns}"));
+        let device = self.device.as_ref().map(|device| crate::output::name(device));
+        let known: Vec<String> = device.into_iter().chain(self.disk.map(str::to_owned)).collect();
+        if !known.is_empty() {
+            text.push_str(&format!(" ({})", known.join(", ")));
         }
         let cores = if self.cores == 1 { "core" } else { "cores" };
         text.push_str(&format!("; {} {cores}", self.cores));

@@ -56,7 +56,12 @@ impl Csv {
                 let reason = "a quote in the last row of the file before is not closed";
                 return Err(self.lines.fault(reason));
             }
-            match self.row.line(self.lines.line(), self.lines.end()) {
+            let mut line = self.lines.line();
+            if self.lines.number() == 1 {
+                // The mark of the byte order that spreadsheets write.
+                line = line.strip_prefix(b"\xef\xbb\xbf").unwrap_or(line);
+            }
+            match self.row.line(line, self.lines.end()) {
                 Ok(true) => return Ok(true),
                 Ok(false) => is_open = true,
                 Err(reason) => return Err(self.fault(&reason)),
@@ -98,13 +103,8 @@ impl Csv {
 
 impl Header {
     fn of(cells: &[Vec<u8>]) -> Option<Header> {
-        let bare = |i: usize, cell: &[u8]| match i {
-            0 => cell.strip_prefix(b"\xef\xbb\xbf").unwrap_or(cell).to_vec(),
-            _ => cell.to_vec(),
-        };
-        let names: Vec<_> = cells.iter().enumerate().map(|(i, cell)| bare(i, cell)).collect();
-        let at = |wanted: &str| names.iter().position(|name| name == wanted.as_bytes());
-        let (columns, base64) = (names.len(), at("base64"));
+        let at = |wanted: &str| cells.iter().position(|cell| cell == wanted.as_bytes());
+        let (columns, base64) = (cells.len(), at("base64"));
         let known = 2 + usize::from(base64.is_some());
         (columns == known).then_some(Header { columns, key: at("key")?, value: at("value")?, base64 })
     }

@@ -5,6 +5,7 @@
 
 use std::fs;
 use std::io::Write;
+use std::os::unix::fs::PermissionsExt;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
@@ -110,6 +111,13 @@ fn what_is_there_is_replaced_with_force_alone() {
     place.run(&["copy", "x.folio", "copy.folio", "--force"]).succeeds();
     place.run(&["check", "copy.folio"]).succeeds();
     place.run(&["copy", "x.folio", "x.folio", "--force"]).fails(1, &["x.folio", "not replaced"]);
+    let report = place.run(&["copy", "x.folio", "copy.folio", "--force", "--json"]).succeeds().text();
+    let report: serde_json::Value = serde_json::from_str(&report).unwrap();
+    assert_eq!(report["bytes"].as_u64(), Some(fs::metadata(place.path("copy.folio")).unwrap().len()));
+    place.run(&["copy", "x.folio", "-", "--json"]).fails(2, &["--json"]);
+    place.shell("chmod 600 x.folio && folio copy x.folio private.folio").succeeds();
+    let mode = fs::metadata(place.path("private.folio")).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o600, "who may not read the database may not read its copy");
     place.run(&["copy", "x.folio", "no/such/folder"]).fails(1, &["no/such"]);
     place.run(&["copy", "none.folio", "copy2.folio"]).fails(1, &["none.folio does not exist"]);
 }
@@ -117,7 +125,7 @@ fn what_is_there_is_replaced_with_force_alone() {
 #[test]
 fn a_copy_that_is_killed_is_not_there() {
     let place = place();
-    let (mut killed, mut whole) = (0, 0);
+    let (mut killed, mut whole, mut unfinished) = (0, 0, 0);
     for round in 0..40_u64 {
         let mut command = Command::new(tool());
         command.args(["copy", "x.folio", "copy.folio"]).current_dir(place.folder.path());
@@ -132,11 +140,16 @@ fn a_copy_that_is_killed_is_not_there() {
         } else {
             killed += 1;
         }
+        // Without files that have no name, a kill leaves one of another name. Even with them it does if it comes
+        // just when the file is named.
         for name in leftovers(&place) {
+            unfinished += usize::from(name.starts_with(".folio-new"));
             fs::remove_file(place.path(&name)).unwrap();
         }
     }
     assert!(killed > 0, "killed {killed}, whole {whole}");
+    println!("killed {killed}, whole {whole}, left under another name {unfinished}");
+    assert!(unfinished < 5 || cfg!(not(target_os = "linux")), "{unfinished} files of another name were left");
     place.run(&["copy", "x.folio", "copy.folio"]).succeeds();
 }
 

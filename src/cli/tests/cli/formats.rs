@@ -32,14 +32,17 @@ fn spelled_out(entries: &[(Vec<u8>, Vec<u8>)]) -> Vec<u8> {
 }
 
 #[test]
-fn every_byte_survives_both_formats() {
+fn every_byte_survives_every_format() {
     let entries = hard_entries();
     let place = Place::new();
     place.run_with(&["load", "x.folio", "t"], &spelled_out(&entries)).succeeds();
     let tsv = place.run(&["dump", "x.folio", "t"]).succeeds().out;
-    for format in ["tsv", "jsonl"] {
+    for format in ["tsv", "jsonl", "csv"] {
         let dumped = place.run(&["dump", "x.folio", "t", "--format", format]).succeeds().out;
-        assert_eq!(dumped.iter().filter(|byte| **byte == b'\n').count(), entries.len(), "a line per entry");
+        if format != "csv" {
+            let lines = dumped.iter().filter(|byte| **byte == b'\n').count();
+            assert_eq!(lines, entries.len(), "a line per entry");
+        }
         assert!(str::from_utf8(&dumped).is_ok(), "{format} is text");
         let copy = format!("{format}.folio");
         place.run_with(&["load", &copy, "t", "--format", format], &dumped).succeeds();
@@ -86,16 +89,18 @@ fn jsonl_has_numbers_where_the_type_has() {
 }
 
 #[test]
-fn every_type_survives_both_formats() {
+fn every_type_survives_every_format() {
     let check = |keys: &str, values: &str, lines: &str| {
         let place = Place::with_types(keys, values);
         place.run_with(&["load", "x.folio", "t"], lines.as_bytes()).succeeds();
         place.run(&["dump", "x.folio", "t"]).prints(lines);
-        let jsonl = place.run(&["dump", "x.folio", "t", "--format", "jsonl"]).succeeds().out;
-        let types = ["--key-type", keys, "--value-type", values];
-        let load = [&["load", "y.folio", "t", "--format", "jsonl"], &types[..]].concat();
-        place.run_with(&load, &jsonl).succeeds();
-        place.run(&["dump", "y.folio", "t"]).prints(lines);
+        for format in ["jsonl", "csv"] {
+            let dumped = place.run(&["dump", "x.folio", "t", "--format", format]).succeeds().out;
+            let types = ["--key-type", keys, "--value-type", values];
+            let load = [&["load", format, "t", "--format", format], &types[..]].concat();
+            place.run_with(&load, &dumped).succeeds();
+            place.run(&["dump", format, "t"]).prints(lines);
+        }
     };
     check("u8", "f64", "1\t0.30000000000000004\n2\tNaN\n3\tinf\n4\t-0.1\n5\t1.7976931348623157\n");
     check("i64", "bool", "1\ttrue\n2\tfalse\n9223372036854775807\ttrue\n");
@@ -126,4 +131,68 @@ fn a_broken_object_is_named() {
     check("{\"key\":\"a\",\"value_hex\":1}", "string");
     check("{\"key\":1,\"value\":\"b\"}", "bytes");
     check("{\"key\":null,\"value\":\"b\"}", "bytes");
+    check("{\"key\":\"a\",\"key_base64\":\"YQ==\",\"value\":\"b\"}", "exclude");
+    check("{\"key_hex\":\"61\",\"key_base64\":\"YQ==\",\"value\":\"b\"}", "exclude");
+    check("{\"key\":\"a\",\"value_base64\":\"YQ=\"}", "value_base64: the padding");
+    check("{\"key\":\"a\",\"value_base64\":\"Y*==\"}", "no character of base64");
+    check("{\"key\":\"a\",\"value_base64\":1}", "string");
+}
+
+#[test]
+fn hexadecimal_digits_of_older_dumps_are_read() {
+    let place = Place::new();
+    let lines = b"{\"key_hex\":\"62fF\",\"value\":\"a\"}\n{\"key_base64\":\"Yg==\",\"value_hex\":\"\"}\n";
+    place.run_with(&["load", "x.folio", "t", "--format", "jsonl"], lines).succeeds();
+    place.run(&["dump", "x.folio", "t"]).prints("b\t\nb\\xFF\ta\n");
+}
+
+#[test]
+fn csv_is_what_other_programs_read_and_write() {
+    let place = Place::new();
+    let entries =
+        "a,b\tsaid \\\"yes\\\"\n\\xff\tback\\\\slash\nlines\tone\\ntwo\\r\\nthree\\tx\nzero\t\\x00\n";
+    place.run_with(&["load", "x.folio", "t"], entries.as_bytes()).succeeds();
+    place.run(&["dump", "x.folio", "t", "--format", "csv"]).prints(
+        "key,value,base64\r\n\"a,b\",\"said \"\"yes\"\"\",\r\nlines,\"one\ntwo\r\nthree\tx\",\r\n\
+         zero,AA==,value\r\n/w==,back\\slash,key\r\n",
+    );
+    let typed = Place::with_types("u64", "bool");
+    typed
+        .run_with(&["load", "x.folio", "t", "--format", "csv"], b"value,key\ntrue,7\n\nfalse,10\n")
+        .succeeds();
+    typed.run(&["dump", "x.folio", "t", "--format", "csv"]).prints("key,value\r\n7,true\r\n10,false\r\n");
+    // A spreadsheet's: a mark of the byte order, quotes everywhere. And each file names its columns.
+    place.write("one.csv", b"\xef\xbb\xbf\"key\",\"value\"\r\n\"k\",\"C:\\new\"\r\n");
+    place.write("two.csv", b"base64,value,key\nkey value,dg==,aw==\n,,empty");
+    place.run(&["load", "y.folio", "t", "one.csv", "two.csv", "--format", "csv"]).succeeds();
+    place.run(&["dump", "y.folio", "t"]).prints("empty\t\nk\tv\n");
+    place.run(&["load", "z.folio", "t", "one.csv", "--format", "csv"]).succeeds();
+    place.run(&["get", "z.folio", "t", "k", "--raw"]).prints("C:\\new");
+}
+
+#[test]
+fn a_broken_row_is_named() {
+    let check = |rows: &str, line: u64, part: &str| {
+        let place = Place::new();
+        let run = place.run_with(&["load", "x.folio", "t", "--format", "csv"], rows.as_bytes());
+        run.fails(1, &[&format!("standard input:{line}: "), part, "nothing was loaded"]);
+    };
+    check("a,b\n", 1, "names the columns");
+    check("key,value,other\n", 1, "names the columns");
+    check("key,key\n", 1, "names the columns");
+    check("key,value\na\n", 2, "1 cells");
+    check("key,value\na,b\nc,d,e\n", 3, "3 cells");
+    check("key,value\na,b\"c\n", 2, "quote");
+    check("key,value\n\"a\" ,b\n", 2, "closing quote");
+    check("key,value\na,b\nc,\"d\n\nmore\n", 3, "not closed");
+    check("key,value,base64\na,b,both\n", 2, "base64");
+    check("key,value,base64\na,!,value\n", 2, "value: '!'");
+    let place = Place::new();
+    place.write("one.csv", b"key,value\na,\"b\n");
+    place.write("two.csv", b"key,value\na,b\n");
+    let run = place.run(&["load", "x.folio", "t", "one.csv", "two.csv", "--format", "csv"]);
+    run.fails(1, &["two.csv:1: ", "file before", "not closed"]);
+    let typed = Place::with_types("u64", "bytes");
+    let run = typed.run_with(&["load", "x.folio", "t", "--format", "csv"], b"key,value\n1,a\nx,b\n");
+    run.fails(1, &["standard input:3: key: ", "nothing was loaded"]);
 }

@@ -5,6 +5,7 @@
 mod changes;
 mod copy;
 mod formats;
+mod fuzz;
 mod help;
 mod hostile;
 mod inspection;
@@ -12,6 +13,7 @@ mod large;
 mod lmdb;
 mod loading;
 mod map;
+mod measuring;
 mod pipes;
 mod readers;
 mod reads;

@@ -165,7 +165,7 @@ fn the_areas_of_a_drawing_are_the_pages_and_names_are_only_text() {
     let text = fs::read_to_string(place.path("x.svg")).unwrap();
     let drawing = roxmltree::Document::parse(&text).unwrap();
     let shown = drawing.descendants().filter_map(|node| node.text());
-    let escaped = "<&>\"\\x1b]0;x\\x07\u{e9}";
+    let escaped = "<&>\"\\x1B]0;x\\x07\u{e9}";
     assert!(shown.clone().any(|text| text == escaped), "{:?}", shown.collect::<Vec<_>>());
     // In a picture and in letters, too.
     place.run(&["map", "x.folio", "-o", "x.png", "--by", "table"]).prints("");
