@@ -34,7 +34,7 @@ use trees::Trees;
 ///
 /// The exit code is 0 if nothing was lost, and 1 if something was or nothing could be read.
 #[derive(Debug, Args)]
-#[command(after_help = "Example:\n  folio salvage broken.folio saved.folio")]
+#[command(after_help = "Example:\n  folio salvage words.folio saved.folio")]
 pub(crate) struct Salvage {
     /// The damaged file
     damaged: PathBuf,
@@ -68,7 +68,7 @@ impl Salvage {
 
 fn fill(source: &mut Source, target: Target) -> Result<Report, Failure> {
     let mut trees = Trees::new(source, target);
-    trees.from_root()?;
+    trees.whole_root()?;
     trees.lost_tables()?;
     if trees.is_incomplete() {
         trees.orphans()?;
