@@ -45,7 +45,7 @@ impl Check {
                 "free_pages": report.free_pages,
                 "pending_pages": report.pending_pages,
             });
-            writeln!(out, "{all:#}")?;
+            writeln!(out, "{}", output::json(&format!("{all:#}")))?;
         } else if report.is_ok() {
             let tables = plural(report.tables, "table", "tables");
             let entries = plural(report.entries, "entry", "entries");

@@ -311,7 +311,8 @@ fn digit(character: u8) -> Option<u8> {
 }
 
 fn write_json_string(out: &mut impl Write, text: &str) -> Result<(), Failure> {
-    serde_json::to_writer(out, text).map_err(|error| Failure::Output(io::Error::from(error)))
+    let text = serde_json::to_string(text).map_err(|error| Failure::Output(io::Error::from(error)))?;
+    Ok(out.write_all(crate::output::json(&text).as_bytes())?)
 }
 
 #[cfg(test)]

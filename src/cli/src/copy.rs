@@ -87,7 +87,7 @@ fn say(report: &CopyReport, start: Instant, as_json: bool) -> io::Result<()> {
         let CopyReport { txn, pages, bytes, .. } = *report;
         let seconds = start.elapsed().as_secs_f64();
         let object = json!({ "txn": txn, "pages": pages, "bytes": bytes, "seconds": seconds });
-        writeln!(out, "{object:#}")?;
+        writeln!(out, "{}", output::json(&format!("{object:#}")))?;
         return out.flush();
     }
     writeln!(

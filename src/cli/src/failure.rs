@@ -4,6 +4,8 @@ use std::error::Error;
 use std::io;
 use std::process::ExitCode;
 
+use crate::output::tame;
+
 /// The reason why a command did not do what was asked.
 #[derive(Debug)]
 pub(crate) enum Failure {
@@ -28,12 +30,14 @@ impl Failure {
             // `folio dump ... | head` has done all that was wanted of it.
             Failure::Output(error) if error.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
             Failure::Printed => ExitCode::FAILURE,
-            Failure::Usage(_) => {
-                say(&self.text());
+            Failure::Usage(text) => {
+                // What the parser says has several lines.
+                let lines: Vec<String> = text.lines().map(tame).collect();
+                say(&lines.join("\n"));
                 ExitCode::from(2)
             }
             _ => {
-                say(&self.text());
+                say(&tame(&self.text()));
                 ExitCode::FAILURE
             }
         }

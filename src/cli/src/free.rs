@@ -45,7 +45,7 @@ impl Free {
         let extents = joined(&space);
         let mut out = output::stdout();
         if self.json {
-            writeln!(out, "{:#}", json_of(&space, &extents))?;
+            writeln!(out, "{}", output::json(&format!("{:#}", json_of(&space, &extents))))?;
         } else {
             write_summary(&mut out, &space)?;
             write_sizes(&mut out, &space, &extents)?;

@@ -48,7 +48,7 @@ impl Info {
         let facts = Facts::of(&self.db)?;
         let mut out = output::stdout();
         if self.json {
-            writeln!(out, "{:#}", facts.json())?;
+            writeln!(out, "{}", output::json(&format!("{:#}", facts.json())))?;
         } else {
             facts.write(&mut out)?;
         }

@@ -89,6 +89,33 @@ pub(crate) fn escaped(bytes: &[u8]) -> String {
     folio::types::render_value("bytes", bytes).unwrap_or_else(|_| hex(bytes))
 }
 
+/// Whether a character would speak to the terminal, or turn the direction of writing round.
+fn is_wild(c: char) -> bool {
+    c.is_control() || matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
+/// A message in which something of a file may stand: characters that a terminal would obey are escaped.
+pub(crate) fn tame(text: &str) -> String {
+    let tamed = |c: char| if is_wild(c) { c.escape_unicode().to_string() } else { c.to_string() };
+    match text.chars().any(is_wild) {
+        true => text.chars().map(tamed).collect(),
+        false => text.to_owned(),
+    }
+}
+
+/// JSON as it is printed. Its own rules let some characters through that a terminal obeys.
+pub(crate) fn json(text: &str) -> String {
+    let is_plain = |c: char| c == '\n' || !is_wild(c);
+    match text.chars().all(is_plain) {
+        true => text.to_owned(),
+        // They stand in strings, and have four digits.
+        false => text
+            .chars()
+            .map(|c| if is_plain(c) { c.to_string() } else { format!("\\u{:04x}", u32::from(c)) })
+            .collect(),
+    }
+}
+
 /// Two hexadecimal digits for each byte.
 pub(crate) fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
@@ -127,10 +154,12 @@ pub(crate) enum Align {
 
 /// Writes rows of cells in columns two blanks apart, without blanks at the end of a line.
 pub(crate) fn columns(out: &mut impl Write, align: &[Align], rows: &[Vec<String>]) -> io::Result<()> {
+    // Whatever was forgotten to be escaped is escaped here.
+    let rows: Vec<Vec<String>> = rows.iter().map(|row| row.iter().map(|cell| tame(cell)).collect()).collect();
     let width_of =
         |column: usize| rows.iter().filter_map(|row| row.get(column)).map(|c| c.chars().count()).max();
     let widths: Vec<usize> = (0..align.len()).map(|column| width_of(column).unwrap_or(0)).collect();
-    for row in rows {
+    for row in &rows {
         let mut line = String::new();
         for ((cell, width), align) in row.iter().zip(&widths).zip(align) {
             match align {

@@ -86,13 +86,13 @@ impl Pages {
         };
         for record in map.iter().filter(is_wanted) {
             match self.json {
-                true => writeln!(out, "{}", json_of(&map, &record))?,
+                true => writeln!(out, "{}", output::json(&json_of(&map, &record).to_string()))?,
                 false => write_record(&mut out, width, &map, &record)?,
             }
         }
         for fault in map.faults() {
             match self.json {
-                true => writeln!(out, "{}", json_of_fault(fault))?,
+                true => writeln!(out, "{}", output::json(&json_of_fault(fault).to_string()))?,
                 false => writeln!(out, "{}", output::name(&fault.to_string()))?,
             }
         }

@@ -82,7 +82,7 @@ fn write_json(out: &mut impl Write, readers: &[Reader]) -> io::Result<()> {
         })
     };
     let all = serde_json::Value::Array(readers.iter().map(reader).collect());
-    writeln!(out, "{all:#}")
+    writeln!(out, "{}", output::json(&format!("{all:#}")))
 }
 
 /// In the largest unit of which there are at least two, so that nothing much is left out: `90 s`, `12 min`.

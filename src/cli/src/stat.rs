@@ -118,8 +118,8 @@ fn write_tables(out: &mut impl Write, stats: &Stats) -> io::Result<()> {
     for table in &stats.tables {
         rows.push(vec![
             output::name(&table.name),
-            table.key_type.clone(),
-            table.value_type.clone(),
+            output::name(&table.key_type),
+            output::name(&table.value_type),
             grouped(table.entries),
             table.depth.to_string(),
             grouped(table.branch_pages),
@@ -207,5 +207,5 @@ fn write_json(
         "joined": stats.recovery == Recovery::Joined,
         "tables": stats.tables.iter().map(table).collect::<Vec<_>>(),
     });
-    writeln!(out, "{all:#}")
+    writeln!(out, "{}", output::json(&format!("{all:#}")))
 }

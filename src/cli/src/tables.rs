@@ -24,7 +24,12 @@ impl Tables {
         let mut rows = vec![["table", "key", "value", "entries"].map(str::to_owned).to_vec()];
         for table in tables {
             let entries = output::grouped(table.entries);
-            rows.push(vec![output::name(&table.name), table.key_type, table.value_type, entries]);
+            rows.push(vec![
+                output::name(&table.name),
+                output::name(&table.key_type),
+                output::name(&table.value_type),
+                entries,
+            ]);
         }
         let mut out = output::stdout();
         output::columns(&mut out, &[Left, Left, Left, Right], &rows)?;

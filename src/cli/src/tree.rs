@@ -140,5 +140,5 @@ fn write_json(out: &mut impl Write, node: &TreeNode) -> io::Result<()> {
         "from_hex": node.separator.as_deref().map(hex),
         "fault": node.fault,
     });
-    writeln!(out, "{node}")
+    writeln!(out, "{}", output::json(&node.to_string()))
 }

@@ -1,7 +1,7 @@
 //! Files put together by hand, page by page, with checksums that fit.
 
 use super::bytes::{crc, put, put_u16, put_u32, put_u64, seal, seeded};
-use super::format::{META_AT, META_LEN, ROOT_IN_META, header_pages};
+use super::metas::{META_AT, META_LEN, ROOT_IN_META, header_pages};
 use super::page::slots_at;
 
 pub(super) const SIZE: usize = 4096;

@@ -1,5 +1,6 @@
 //! Goal: a file that was made to hurt, each by one fault with all checksums right, ends with a result or an
-//! error: in the check, in every way of reading, and in writing. What the fault does not touch stays readable.
+//! error: in the check, in every way of reading, and in writing. What the fault does not touch stays
+//! readable.
 //! Method: files put together page by page (`craft.rs`), each with a sound table `good` beside the table with
 //! the fault; each goes through everything in a child process with little memory, whose CPU time is watched.
 //! With `FOLIO_HOSTILE_KEEP=FOLDER` the files are put there, to be looked at with the tool.
@@ -11,7 +12,8 @@ use folio::{Database, Error, Result};
 
 use super::bytes::{put_u16, put_u64};
 use super::craft::{Child, File, SIZE, TXN, reseal_meta};
-use super::format::{META_AT, META_LEN, examine};
+use super::format::examine;
+use super::metas::{META_AT, META_LEN, ROOT_IN_META};
 use crate::files::{assert_passed, child_path, open, open_read_only, start_child};
 
 const ALL: (Bound<&[u8]>, Bound<&[u8]>) = (Bound::Unbounded, Bound::Unbounded);
@@ -273,7 +275,7 @@ fn meta(offset: usize, number: u64) -> Vec<u8> {
     let mut file = with_table(|file| file.leaf(&[(b"a", b"1")]));
     for at in META_AT {
         let meta = &mut file[at..at + META_LEN];
-        put_u64(meta, super::format::ROOT_IN_META + offset, number);
+        put_u64(meta, ROOT_IN_META + offset, number);
         reseal_meta(meta);
     }
     file
@@ -305,7 +307,7 @@ fn each_crafted_file_ends_with_a_result_and_is_found_out() {
 
 /// What the slow reader says; it makes lists as long as the page count, which some of these files overstate.
 fn examine_if_small(bytes: &[u8]) -> std::result::Result<(), String> {
-    match super::bytes::u64_at(bytes, super::format::ROOT_IN_META + 8) {
+    match super::bytes::u64_at(bytes, ROOT_IN_META + 8) {
         pages if pages > 1 << 20 => Err("page count".to_owned()),
         _ => examine(bytes, &[0; 16]).map(drop),
     }

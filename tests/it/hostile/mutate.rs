@@ -4,9 +4,8 @@ use std::collections::BTreeSet;
 use std::ops::Range;
 
 use super::bytes::{NUMBER, Rng, crc, put, put_u32, put_u64, seal, seeded, u16_at, u32_at, u64_at};
-use super::format::{
-    HEAD_AT, HEAD_LEN, Kind, META_AT, META_LEN, ROOT_IN_HEAD, ROOT_IN_META, Sound, record, sum_of_run,
-};
+use super::format::{Kind, Sound};
+use super::metas::{HEAD_AT, HEAD_LEN, META_AT, META_LEN, ROOT_IN_HEAD, ROOT_IN_META, record, sum_of_run};
 use super::page::slots_at;
 
 /// A copy under change.

@@ -105,7 +105,7 @@ impl Page {
                 let (hex, redact) = (self.hex, self.redact);
                 let shown = Shown { page, bytes: &bytes, layout: &layout, content, hex, redact };
                 if self.json {
-                    writeln!(out, "{}", shown.json())?;
+                    writeln!(out, "{}", output::json(&shown.json().to_string()))?;
                     continue;
                 }
                 if !is_first {

@@ -1,10 +1,11 @@
 //! `folio salvage`: whatever can be read from a damaged file, in a new one.
 //!
-//! 1. Down the catalog and every tree of the newest root, as far as pages verify. Where one does not, there is
-//!    a gap: between which separators, and how many entries were expected there.
+//! 1. Down the catalog and every tree of the newest root, as far as pages verify. Where one does not, there
+//!    is a gap: between which separators, and how many entries were expected there.
 //! 2. Tables whose record is lost: older pages of the catalog may still tell their names.
-//! 3. If anything is missing: every page that verifies, that no tree has, and that the free-space log does not
-//!    call free. Such pages go to the one table with a gap in which their keys lie, else to tables of their own.
+//! 3. If anything is missing: every page that verifies, that no tree has, and that the free-space log does
+//!    not call free. Such pages go to the one table with a gap in which their keys lie, else to tables of
+//!    their own.
 
 mod orphans;
 mod report;
@@ -33,7 +34,7 @@ use trees::Trees;
 ///
 /// The exit code is 0 if nothing was lost, and 1 if something was or nothing could be read.
 #[derive(Debug, Args)]
-#[command(after_help = "Example:\n  folio salvage broken.folio saved.folio")]
+#[command(after_help = "Example:\n  folio salvage words.folio saved.folio")]
 pub(crate) struct Salvage {
     /// The damaged file
     damaged: PathBuf,
@@ -67,7 +68,7 @@ impl Salvage {
 
 fn fill(source: &mut Source, target: Target) -> Result<Report, Failure> {
     let mut trees = Trees::new(source, target);
-    trees.from_root()?;
+    trees.whole_root()?;
     trees.lost_tables()?;
     if trees.is_incomplete() {
         trees.orphans()?;

@@ -24,6 +24,9 @@ impl Top {
     }
 }
 
+/// The first key and the last.
+type KeyRange = (Vec<u8>, Vec<u8>);
+
 /// Leaves of one unnamed table: the first key of each, and the last.
 type Ranges = BTreeMap<Vec<u8>, Vec<u8>>;
 
@@ -116,7 +119,7 @@ impl Trees<'_> {
     }
 
     /// The first and the last key below a page, as far as its edges verify.
-    fn keys(&mut self, top: Top) -> Result<Option<(Vec<u8>, Vec<u8>)>, Failure> {
+    fn keys(&mut self, top: Top) -> Result<Option<KeyRange>, Failure> {
         let mut ends = [None, None];
         for (i, end) in ends.iter_mut().enumerate() {
             let mut at = top.expected();

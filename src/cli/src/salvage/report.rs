@@ -72,7 +72,7 @@ impl Report {
     pub(super) fn print(&self, as_json: bool) -> Result<(), Failure> {
         let mut out = output::stdout();
         if as_json {
-            writeln!(out, "{:#}", self.json())?;
+            writeln!(out, "{}", output::json(&format!("{:#}", self.json())))?;
         } else {
             self.text(&mut out)?;
         }

@@ -1,5 +1,6 @@
 //! The damaged file: pages that verify, and nothing else of it.
 
+use std::collections::HashMap;
 use std::path::Path;
 
 use folio::inspect::{
@@ -157,11 +158,12 @@ impl Source {
             };
             for record in records.iter().rev() {
                 let end = record.start.saturating_add(record.pages.into()).min(self.pages);
-                for page in record.start..end {
-                    if spoken.claim(page) && !record.is_used() {
-                        free.claim(page);
+                let is_free = !record.is_used();
+                spoken.claim_range(record.start, end, |word, new| {
+                    if is_free {
+                        free.add(word, new);
                     }
-                }
+                });
             }
             (page, birth) = (older, older_birth);
         }
@@ -189,29 +191,64 @@ impl Source {
     }
 }
 
-/// A set of pages, a bit each.
-pub(super) struct Pages(Vec<u64>);
+/// A set of pages, in words of 64 of them: little where few are named, however far apart.
+pub(super) struct Pages {
+    words: HashMap<u64, u64>,
+    end: u64,
+}
 
 impl Pages {
-    pub(super) fn new(pages: u64) -> Pages {
-        Pages(vec![0; usize::try_from(pages / 64 + 1).unwrap_or(0)])
-    }
-
-    fn place(page: u64) -> (usize, u64) {
-        (usize::try_from(page / 64).unwrap_or(usize::MAX), 1 << (page % 64))
+    pub(super) fn new(end: u64) -> Pages {
+        Pages { words: HashMap::new(), end }
     }
 
     /// Adds a page; whether it is one of the file that was not there.
     pub(super) fn claim(&mut self, page: u64) -> bool {
-        let (word, bit) = Pages::place(page);
-        let Some(word) = self.0.get_mut(word) else { return false };
-        let is_new = *word & bit == 0;
-        *word |= bit;
+        let is_new = page < self.end && !self.has(page);
+        if is_new {
+            self.add(page / 64, 1 << (page % 64));
+        }
         is_new
     }
 
     pub(super) fn has(&self, page: u64) -> bool {
-        let (word, bit) = Pages::place(page);
-        self.0.get(word).is_some_and(|word| word & bit != 0)
+        self.words.get(&(page / 64)).is_some_and(|word| word >> (page % 64) & 1 == 1)
+    }
+
+    fn add(&mut self, word: u64, bits: u64) {
+        *self.words.entry(word).or_default() |= bits;
+    }
+
+    /// Adds the pages from `start` on and before `end`, and tells word by word which of them are new.
+    fn claim_range(&mut self, start: u64, end: u64, mut tell: impl FnMut(u64, u64)) {
+        let mut from = start;
+        while from < end {
+            let (word, to) = (from / 64, end.min((from / 64 + 1) * 64));
+            let bits = u64::MAX >> (64 - (to - from)) << (from % 64);
+            let known = self.words.entry(word).or_default();
+            tell(word, bits & !*known);
+            *known |= bits;
+            from = to;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Goal: a range is the set of its pages. Method: ranges at the edges of words, page by page.
+    #[test]
+    fn ranges_are_sets_of_pages() {
+        for (start, end) in [(0, 1), (63, 65), (64, 128), (5, 200), (130, 131)] {
+            let (mut pages, mut new) = (Pages::new(1000), Pages::new(1000));
+            assert!(pages.claim(100) && !pages.claim(100) && !pages.claim(1000));
+            pages.claim_range(start, end, |word, bits| new.add(word, bits));
+            for page in 0..300 {
+                let is_inside = (start..end).contains(&page);
+                assert_eq!(pages.has(page), is_inside || page == 100, "{page}");
+                assert_eq!(new.has(page), is_inside && page != 100, "{page}");
+            }
+        }
     }
 }

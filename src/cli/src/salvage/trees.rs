@@ -43,7 +43,7 @@ impl<'s> Trees<'s> {
     }
 
     /// Every tree of the newest root whose catalog can be read; of another root, if there is none.
-    pub(super) fn from_root(&mut self) -> Result<(), Failure> {
+    pub(super) fn whole_root(&mut self) -> Result<(), Failure> {
         let roots = self.source.roots()?;
         let mut chosen: Option<&RootFields> = None;
         for root in &roots {

@@ -1,7 +1,7 @@
 //! Goal: `salvage` saves everything that is not on a damaged page, says what is lost, and leaves the damaged
 //! file as it is.
-//! Method: a file with trees of several levels, values outside their leaves, many tables and old pages, damaged
-//! at every page in turn; the same cut short, and without its meta pages.
+//! Method: a file with trees of several levels, values outside their leaves, many tables and old pages,
+//! damaged at every page in turn; the same cut short, and without its meta pages.
 
 use std::collections::BTreeMap;
 use std::fs;
