@@ -448,3 +448,32 @@ fn a_page_that_two_tables_have_is_not_freed_twice() {
     assert!(matches!(result, Err(Error::Corrupted { .. })), "{result:?}");
     assert_good_is_there(&db);
 }
+
+/// A page count of 2^28, and a file that is as long: almost all of it is a hole, of which nobody says that it
+/// is free.
+#[test]
+fn a_huge_sparse_file_takes_little_memory_and_time() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("db.folio");
+    let pages = 1u64 << 28;
+    std::fs::write(&path, meta(8, pages)).unwrap();
+    let file = std::fs::OpenOptions::new().write(true).open(&path).unwrap();
+    if let Err(error) = file.set_len(pages * SIZE as u64) {
+        return crate::files::say_untested(&format!("a file of 1 TiB: {error}"));
+    }
+    let shell = format!("ulimit -d {MEMORY_KIB}; ulimit -t {SECONDS}");
+    let exe = std::env::current_exe().unwrap();
+    assert_passed(&start_child(&shell, &[], &exe, "hostile::crafted::only_reads", &path));
+}
+
+#[test]
+#[ignore = "a child process of the test above"]
+fn only_reads() {
+    let Some(path) = child_path() else { return };
+    let db = open_read_only(&path).unwrap();
+    let report = db.check().unwrap();
+    assert!(report.faults.iter().any(|fault| fault.what.contains("neither in use nor free")));
+    assert_eq!(db.stats().unwrap().pages, 1 << 28);
+    read_all(&db);
+    assert_good_is_there(&db);
+}

@@ -1,6 +1,7 @@
 //! Goal: no command falls over a damaged file, and none lets bytes of a file speak to the terminal.
 //! Method: a database whose names, types, keys and values are escape sequences, through every command and
-//! into its errors; and damaged copies of a file through every command that reads, with little memory and time.
+//! into its errors; and damaged copies of a file through every command that reads, with little memory and
+//! time.
 
 use std::fs;
 
