@@ -1,9 +1,9 @@
 //! Goal: whatever bytes a file has, opening, checking, reading, writing and compacting it end with a result
 //! or an error, in little time and memory; and the whole-file check finds every fault of structure.
 //! Method: mutated copies of sound files of all sorts, in half of them with the checksums that fit, go
-//! through everything in child processes with little memory, whose time is watched. What the check says is compared
-//! with a slow reader of the format (`hostile/format.rs`) that shares no line with the engine. Files made by
-//! hand for one fault each are in `hostile/crafted.rs`, lock files in `hostile/lock_files.rs`.
+//! through everything in child processes with little memory, whose time is watched. What the check says is
+//! compared with a slow reader of the format (`hostile/format.rs`) that shares no line with the engine. Files
+//! made by hand for one fault each are in `hostile/crafted.rs`, lock files in `hostile/lock_files.rs`.
 //!
 //! `FOLIO_HOSTILE_CASES` says how many copies (10,000), `FOLIO_HOSTILE_SEED` the number of the first.
 
