@@ -147,9 +147,10 @@ impl Storage {
     }
 
     /// Writes a file that nobody has open until it is there, whole or not at all, as [`create`](Self::create)
-    /// does; where it can, without any name until it is whole, so that who is killed leaves nothing. With `replace` it takes the place of a file of that name, if nobody has that open as a database.
-    /// The storage that `fill` gets syncs nothing; that is done when it has returned. If it is not `mapped`,
-    /// any file system will do.
+    /// does; where it can, without any name until it is whole, so that who is killed leaves nothing. With
+    /// `replace` it takes the place of a file of that name, if nobody has that open as a database. The
+    /// storage that `fill` gets syncs nothing; that is done when it has returned. If it is not `mapped`, any
+    /// file system will do.
     ///
     /// # Errors
     /// As [`create`](Self::create); [`Error::Locked`]; [`Error::NotAFile`] where something else than a file

@@ -122,8 +122,8 @@ pub(super) fn measure(folder: &Path) -> Result<Vec<Figure>, Failure> {
             value: rate(flushes.len(), start.elapsed()),
             unit: Unit::PerSecond("flushes"),
             times: Times::of(flushes),
-            meaning: "the disk alone: what makes a commit durable cannot be quicker (if it is far below 0.1 ms, \
-                      ask whether the disk keeps what it says)",
+            meaning: "the disk alone: what makes a commit durable cannot be quicker (if it is far below \
+                      0.1 ms, ask whether the disk keeps what it says)",
         },
     ])
 }

@@ -33,13 +33,16 @@ pub(crate) struct Bench {
     #[arg(long, value_name = "FOLDER", default_value = ".")]
     dir: PathBuf,
     /// Bytes of a key
-    #[arg(long, value_name = "BYTES", default_value_t = 16, value_parser = value_parser!(u32).range(8..=1900))]
+    #[arg(long, value_name = "BYTES", default_value_t = 16)]
+    #[arg(value_parser = value_parser!(u32).range(8..=1900))]
     key_size: u32,
     /// Bytes of a value
-    #[arg(long, value_name = "BYTES", default_value_t = 100, value_parser = value_parser!(u32).range(0..=1 << 20))]
+    #[arg(long, value_name = "BYTES", default_value_t = 100)]
+    #[arg(value_parser = value_parser!(u32).range(0..=1 << 20))]
     value_size: u32,
     /// Entries that the database has
-    #[arg(long, value_name = "N", default_value_t = 300_000, value_parser = value_parser!(u64).range(100..=100_000_000))]
+    #[arg(long, value_name = "N", default_value_t = 300_000)]
+    #[arg(value_parser = value_parser!(u64).range(100..=100_000_000))]
     entries: u64,
     /// Print one JSON object
     #[arg(long)]

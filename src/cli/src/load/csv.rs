@@ -122,9 +122,8 @@ impl Source for Csv {
             let Some(header) = header else {
                 self.header = Header::of(self.row.cells());
                 if self.header.is_none() {
-                    return Err(self.fault(
-                        "the first row of a file names the columns: key,value or key,value,base64 in any order",
-                    ));
+                    return Err(self
+                        .fault("the first row of a file names the columns: key,value or key,value,base64"));
                 }
                 continue;
             };

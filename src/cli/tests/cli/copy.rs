@@ -140,8 +140,8 @@ fn a_copy_that_is_killed_is_not_there() {
         } else {
             killed += 1;
         }
-        // Without files that have no name, a kill leaves one of another name. Even with them it does if it comes
-        // just when the file is named.
+        // Without files that have no name, a kill leaves one of another name. Even with them it does if it
+        // comes just when the file is named.
         for name in leftovers(&place) {
             unfinished += usize::from(name.starts_with(".folio-new"));
             fs::remove_file(place.path(&name)).unwrap();

@@ -74,8 +74,8 @@ fn every_shell_gets_its_completions() {
         eprintln!("NOT TESTED: bash is not installed");
         return;
     }
-    let line = "bash -c '. <(folio completions bash); complete -p folio; COMP_WORDS=(folio cop); COMP_CWORD=1; \
-                _folio folio cop folio; echo \"${COMPREPLY[@]}\"'";
+    let line = "bash -c '. <(folio completions bash); complete -p folio; COMP_WORDS=(folio cop); \
+                COMP_CWORD=1; _folio folio cop folio; echo \"${COMPREPLY[@]}\"'";
     let text = place.shell(line).succeeds().text();
     assert!(text.contains("complete ") && text.ends_with("copy\n"), "{text}");
 }
