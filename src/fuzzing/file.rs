@@ -45,8 +45,8 @@ pub fn file(packed: &[u8]) {
     if is_sound {
         read.unwrap();
         match write(&db, kind == 1) {
-            // A feature that writers must know.
-            Err(Error::WritingEnded { .. }) => return,
+            // A feature that writers must know; numbers that are used up.
+            Err(Error::WritingEnded { .. } | Error::Full { .. }) => return,
             written => written.unwrap(),
         }
         let report = db.check().unwrap();

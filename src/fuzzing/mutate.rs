@@ -188,7 +188,7 @@ fn log(file: &mut [u8], layout: &Layout, at: usize, rng: &mut Rng) {
             put(file, at + 6, &count.to_le_bytes());
             let pages = rng.below(layout.pages.max(1) as u64) | (1 + rng.below(3)) << 48;
             for (i, number) in [pages, rng.below(3), rng.below(9)].into_iter().enumerate() {
-                put(file, at + 48 + 24 * usize::from(count - 1) + 8 * i, &number.to_le_bytes());
+                put(file, at + 48 + 24 * usize::from(count.wrapping_sub(1)) + 8 * i, &number.to_le_bytes());
             }
         }
         _ => {
