@@ -14,8 +14,12 @@ use std::sync::OnceLock;
 use clap::Parser;
 use libfuzzer_sys::fuzz_target;
 
+#[path = "../../src/cli/src/base64.rs"]
+mod base64;
 #[path = "../../src/cli/src/column.rs"]
 mod column;
+#[path = "../../src/cli/src/csv.rs"]
+mod csv;
 #[path = "../../src/cli/src/dump.rs"]
 mod dump;
 #[path = "../../src/cli/src/failure.rs"]
@@ -43,7 +47,7 @@ fuzz_target!(|data: &[u8]| {
     }
 });
 
-const FORMATS: [&str; 4] = ["tsv", "jsonl", "dump", "lines"];
+const FORMATS: [&str; 5] = ["tsv", "jsonl", "dump", "lines", "csv"];
 const TYPES: [(&str, &str); 6] = [
     ("bytes", "bytes"),
     ("str", "str"),
@@ -66,7 +70,7 @@ fn folder() -> &'static Path {
 }
 
 fn round_trip(kind: u8, text: &[u8]) {
-    let format = FORMATS[usize::from(kind) % 4];
+    let format = FORMATS[usize::from(kind) % FORMATS.len()];
     let (keys, values) = TYPES[usize::from(kind >> 2) % 6];
     let input = folder().join("input");
     fs::write(&input, text).expect("a file");

@@ -11,6 +11,9 @@ use tempfile::TempDir;
 
 use crate::files::say_untested;
 
+/// Folders and files of `src` that the program is not built from.
+const OTHERS: [&str; 5] = ["cli", "fuzzing", "simulation", "tests", "tests.rs"];
+
 /// The program. `cargo test` builds it; `cargo test --test it` does not.
 pub(crate) fn program() -> PathBuf {
     let exe = env::current_exe().unwrap();
@@ -24,11 +27,11 @@ pub(crate) fn program() -> PathBuf {
     path
 }
 
-/// When a source in this folder was last changed. The tool's are not in the library.
+/// When a source in this folder was last changed. The tool's are not in the library, nor what is for tests.
 fn newest(folder: &Path) -> SystemTime {
     let entries = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
     let changed = entries
-        .filter(|path| path.file_name().is_some_and(|name| name != "cli"))
+        .filter(|path| !OTHERS.iter().any(|other| path.ends_with(other)))
         .map(|path| if path.is_dir() { newest(&path) } else { path.metadata().unwrap().modified().unwrap() });
     changed.max().unwrap_or(SystemTime::UNIX_EPOCH)
 }
