@@ -5,7 +5,7 @@ use std::path::Path;
 
 use super::{Place, Run};
 
-const FORMATS: [&str; 4] = ["tsv", "jsonl", "dump", "lines"];
+const FORMATS: [&str; 5] = ["tsv", "jsonl", "dump", "lines", "csv"];
 /// As in `fuzz/targets/dump.rs`.
 const TYPES: [(&str, &str); 6] = [
     ("bytes", "bytes"),
