@@ -269,6 +269,7 @@ proptest! {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "thousands of checksums take Miri an hour")]
 fn every_flipped_bit_is_found() {
     let entries: Vec<_> = (0..40u8).map(|i| (vec![b'k', i], vec![i; 20])).collect();
     let page = finished(build_leaf(&entries, 4096));
@@ -309,6 +310,7 @@ fn a_meta() -> Meta {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "thousands of checksums take Miri an hour")]
 fn a_meta_page_reads_back_and_every_flipped_bit_is_found() {
     let meta = a_meta();
     let bytes = meta.encode();
@@ -323,6 +325,7 @@ fn a_meta_page_reads_back_and_every_flipped_bit_is_found() {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "thousands of checksums take Miri an hour")]
 fn a_head_record_reads_back_and_every_flipped_bit_is_found() {
     let head = HeadRecord { base_sums: [5, 6], boot_id: [6; 16], root: a_meta().root };
     let bytes = head.encode();
