@@ -20,8 +20,11 @@ pub(super) fn escape(bytes: &[u8], quote: Option<char>, out: &mut String) {
 
 /// Appends two hexadecimal digits for each byte, with `before` in front of each byte.
 pub(super) fn push_hex(bytes: &[u8], before: &str, out: &mut String) {
+    const DIGITS: [char; 16] =
+        ['0', '1', '2', '3', '4', '5', '6', '7', '8', '9', 'A', 'B', 'C', 'D', 'E', 'F'];
     for byte in bytes {
-        out.push_str(&format!("{before}{byte:02X}"));
+        out.push_str(before);
+        out.extend([DIGITS[usize::from(byte >> 4)], DIGITS[usize::from(byte & 15)]]);
     }
 }
 
