@@ -226,8 +226,8 @@ impl Space {
     }
 }
 
-/// The oldest pinned root that needs the extent.
-fn holder(extent: &Extent, pins: &[TxnId]) -> Option<TxnId> {
+/// The oldest pinned root that needs the extent; `pins` ascend.
+pub(crate) fn holder(extent: &Extent, pins: &[TxnId]) -> Option<TxnId> {
     let i = pins.partition_point(|pin| *pin < extent.birth);
     pins.get(i).copied().filter(|pin| *pin < extent.death)
 }

@@ -5,6 +5,7 @@ use super::bits::Bits;
 use super::free_log::{FreeLog, replay};
 use super::shared::Reading;
 use super::snapshot::ReadSnapshot;
+use super::space::holder;
 use crate::error::{Error, Result};
 use crate::page::{Extent, FreeLogPage, LogLink, META_AT, META_LEN, Meta, PageId, TxnId, page_at};
 
@@ -23,12 +24,6 @@ impl SpaceSurvey {
         let needed = |extent: &&Extent| extent.birth <= txn && txn < extent.death;
         self.extents.iter().filter(needed).map(|extent| extent.len).sum()
     }
-}
-
-/// The oldest of the pinned roots that needs the extent; `pins` ascend.
-pub(crate) fn holder(extent: &Extent, pins: &[TxnId]) -> Option<TxnId> {
-    let i = pins.partition_point(|pin| *pin < extent.birth);
-    pins.get(i).copied().filter(|pin| *pin < extent.death)
 }
 
 /// A page of the log that can be read, and how many records it has.
