@@ -24,6 +24,8 @@ mod csv;
 mod dump;
 #[path = "../../src/cli/src/failure.rs"]
 mod failure;
+#[path = "../../src/cli/tests/cli/fuzz/kinds.rs"]
+mod kinds;
 #[path = "../../src/cli/src/lmdb/mod.rs"]
 mod lmdb;
 #[path = "../../src/cli/src/load/mod.rs"]
@@ -47,16 +49,6 @@ fuzz_target!(|data: &[u8]| {
     }
 });
 
-const FORMATS: [&str; 5] = ["tsv", "jsonl", "dump", "lines", "csv"];
-const TYPES: [(&str, &str); 6] = [
-    ("bytes", "bytes"),
-    ("str", "str"),
-    ("u32", "(str,u8)"),
-    ("(bytes,bytes)", "()"),
-    ("(str,i16)", "f64"),
-    ("Option<str>", "[u8;2]"),
-];
-
 /// Where the files are, in memory. Standard output goes to one of them.
 fn folder() -> &'static Path {
     static FOLDER: OnceLock<PathBuf> = OnceLock::new();
@@ -70,8 +62,7 @@ fn folder() -> &'static Path {
 }
 
 fn round_trip(kind: u8, text: &[u8]) {
-    let format = FORMATS[usize::from(kind) % FORMATS.len()];
-    let (keys, values) = TYPES[usize::from(kind >> 2) % 6];
+    let (format, (keys, values)) = kinds::chosen(kind);
     let input = folder().join("input");
     fs::write(&input, text).expect("a file");
     let first = new("first.folio");
