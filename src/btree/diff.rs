@@ -21,8 +21,9 @@ use std::cmp::Ordering;
 use std::ops::Bound;
 
 use super::cursor::{as_ref, is_inverted, lower_slot, owned, upper_slot};
+use super::path::disordered;
 use super::{Bounds, value_of};
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::page::{Child, LeafValue, Page, TreeRoot};
 use crate::pager::Pages;
 
@@ -272,8 +273,7 @@ impl<'p> Side<'p> {
         let to = behind.map(|frame| Key::of(frame.page, frame.slot + 1));
         let (lowest, highest) = (Key::of(page, first), Key::last_of(page));
         if from.is_some_and(|from| lowest < from) || to.is_some_and(|to| highest >= to) {
-            let what = "order of keys from page to page";
-            return Err(Error::corrupted(page.id().0, what, "within the separators above", "outside"));
+            return Err(disordered(page));
         }
         Ok(())
     }

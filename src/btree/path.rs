@@ -126,7 +126,7 @@ pub(super) fn check_pair(left: Page<'_>, separator: Option<&[u8]>, right: Page<'
     Err(disordered(right))
 }
 
-fn disordered(page: Page<'_>) -> Error {
+pub(super) fn disordered(page: Page<'_>) -> Error {
     let what = "order of keys from page to page";
     Error::corrupted(page.id().0, what, "within the separators above", "outside")
 }
