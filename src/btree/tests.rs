@@ -320,16 +320,19 @@ fn ask(pages: &Double, root: &TreeRoot, model: &Model, a: &[u8], b: &[u8]) {
     }
 }
 
+/// Operations of a test. Miri needs a minute for a hundred pages.
+const OPS_MAX: usize = if cfg!(miri) { 30 } else { 300 };
+
 proptest! {
     #![proptest_config(ProptestConfig { max_shrink_iters: 4096, ..ProptestConfig::default() })]
 
     #[test]
-    fn a_tree_is_a_sorted_map(ops in prop::collection::vec(op(), 1..300)) {
+    fn a_tree_is_a_sorted_map(ops in prop::collection::vec(op(), 1..OPS_MAX)) {
         run(4096, ops);
     }
 
     #[test]
-    fn a_tree_of_large_pages_is_a_sorted_map(ops in prop::collection::vec(op(), 1..300)) {
+    fn a_tree_of_large_pages_is_a_sorted_map(ops in prop::collection::vec(op(), 1..OPS_MAX)) {
         run(65536, ops);
     }
 }
@@ -357,6 +360,7 @@ fn fill_of(pages: &Double, root: &TreeRoot) -> f64 {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "tens of thousands of entries take Miri hours")]
 fn ascending_and_descending_inserts_leave_full_pages() {
     let mut pages = Double::new(4096);
     let root = filled(&mut pages, 0..20_000);
@@ -367,6 +371,7 @@ fn ascending_and_descending_inserts_leave_full_pages() {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "tens of thousands of entries take Miri hours")]
 fn random_inserts_fill_four_fifths() {
     let mut pages = Double::new(4096);
     let root = filled(&mut pages, (0..50_000).map(|i: u64| i.wrapping_mul(0x9E37_79B9_7F4A_7C15)));
@@ -375,6 +380,7 @@ fn random_inserts_fill_four_fifths() {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "tens of thousands of entries take Miri hours")]
 fn dropping_a_range_reads_no_leaf_inside_it() {
     let mut pages = Double::new(4096);
     let mut root = filled(&mut pages, 0..20_000);
@@ -421,6 +427,7 @@ fn keys_of_every_length_up_to_the_limit_fit_and_longer_ones_are_refused() {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "tens of thousands of entries take Miri hours")]
 fn a_split_cuts_a_table_evenly() {
     let mut pages = Double::new(4096);
     let root = filled(&mut pages, 0..10_000);

@@ -182,11 +182,14 @@ mod tests {
         prop_oneof![4 => 1u64..200, 1 => CHUNK - 9..2 * CHUNK]
     }
 
+    /// A step may concern tens of thousands of pages, which take Miri seconds.
+    const STEPS_MAX: usize = if cfg!(miri) { 6 } else { 60 };
+
     proptest! {
         /// Goal: bits are a set, across words and chunks. Method: random steps against a `BTreeSet`.
         #[test]
         fn bits_are_a_set_of_pages(
-            steps in prop::collection::vec((any::<bool>(), 0u64..3 * CHUNK, len()), 1..60),
+            steps in prop::collection::vec((any::<bool>(), 0u64..3 * CHUNK, len()), 1..STEPS_MAX),
         ) {
             let (mut bits, mut model) = (Bits::default(), BTreeSet::new());
             for (add, start, len) in steps {

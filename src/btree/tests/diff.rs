@@ -223,12 +223,15 @@ fn check_cost(pages: &Double, older: &TreeRoot, newer: &TreeRoot) {
     assert!(read >= own && read <= own + own * path, "{own} pages differ, {read} were read");
 }
 
+/// Operations of a test, on each of whose versions every page is looked at.
+const OPS_MAX: usize = if cfg!(miri) { 8 } else { 90 };
+
 proptest! {
     #![proptest_config(ProptestConfig { max_shrink_iters: 4096, ..ProptestConfig::default() })]
 
     #[test]
     fn the_differences_are_those_of_the_maps(
-        ops in prop::collection::vec(op(), 1..90),
+        ops in prop::collection::vec(op(), 1..OPS_MAX),
         keys in [deep_key(), deep_key()],
     ) {
         check_pairs(ops, &keys);
@@ -244,6 +247,7 @@ fn large() -> (Double, TreeRoot) {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "tens of thousands of entries take Miri hours")]
 fn one_change_in_a_large_tree_costs_a_path_on_each_side() {
     let (mut pages, older) = large();
     for key in [0, 17, 54_321, 99_999] {
@@ -282,6 +286,7 @@ fn own_pages(pages: &Double, root: &TreeRoot, other: &TreeRoot) -> u64 {
 
 /// Whatever is done to the tree, hardly a page is read that both have.
 #[test]
+#[cfg_attr(miri, ignore = "tens of thousands of entries take Miri hours")]
 fn the_cost_is_that_of_the_pages_that_differ() {
     let (mut pages, older) = large();
     type Change<'a> = (&'a str, &'a dyn Fn(&mut Double, &mut TreeRoot));
@@ -327,6 +332,7 @@ fn the_cost_is_that_of_the_pages_that_differ() {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "tens of thousands of entries take Miri hours")]
 fn a_tree_that_became_higher_or_lower_shares_its_leaves() {
     let mut pages = Double::new(4096);
     pages.keeps = true;
@@ -347,6 +353,7 @@ fn a_tree_that_became_higher_or_lower_shares_its_leaves() {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "tens of thousands of entries take Miri hours")]
 fn a_range_costs_the_paths_to_its_ends() {
     let (mut pages, older) = large();
     let mut newer = older;
@@ -385,6 +392,7 @@ fn a_value_that_both_refer_to_is_not_read() {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "tens of thousands of entries take Miri hours")]
 fn a_damaged_page_is_said_once_and_ends_it() {
     let (mut pages, older) = large();
     let mut newer = older;

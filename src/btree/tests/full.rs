@@ -161,6 +161,7 @@ fn a_neighbour_with_a_longer_prefix_gets_a_shorter_one() {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "tens of thousands of entries take Miri hours")]
 fn no_pattern_of_removals_leaves_pages_emptier_than_a_quarter() {
     // Every other leaf keeps as much as rules out a look at its neighbours, the others almost nothing.
     let mut pages = Double::new(4096);
