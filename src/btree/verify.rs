@@ -119,6 +119,21 @@ impl Census {
         }
         to == end
     }
+
+    /// As [`claim`](Self::claim), and what lies behind pages of others as well: the runs that were nobody's.
+    pub(crate) fn claim_rest(&mut self, start: u64, len: u64, owner: &str) -> Vec<Range<u64>> {
+        let (before, inside) = (self.pages, start.saturating_add(len).min(self.page_count));
+        let is_whole = self.claim(start, len, owner);
+        let mut end = start + (self.pages - before);
+        let mut runs = Vec::from_iter((end > start).then_some(start..end));
+        while let Some(from) = self.claimed.first_missing(end, inside).filter(|_| !is_whole) {
+            end = self.claimed.first(from, inside).unwrap_or(inside);
+            self.claimed.add(from, end - from);
+            self.pages += end - from;
+            runs.push(from..end);
+        }
+        runs
+    }
 }
 
 /// Walks one tree, adds its pages to `census` and what is wrong with it to the faults. O(pages).

@@ -3,12 +3,13 @@
 use std::collections::VecDeque;
 
 use super::{Fault, Progress};
-use crate::error::{Error, Result};
+use crate::btree::Census;
+use crate::error::Result;
 use crate::page::{
     Child, Extent, LeafValue, OverflowRef, Page, PageId, TableRecord, TreeRoot, free_log_used, index,
     run_pages,
 };
-use crate::pager::{Bits, Pages, ReadSnapshot, Snapshot, holder};
+use crate::pager::{Pages, ReadSnapshot, Snapshot, holder};
 
 /// What each page of a snapshot is, in the order of the file. Takes 24 bytes for each page of a tree, for
 /// each value outside its leaf and for each free extent.
@@ -137,9 +138,7 @@ impl PageMap {
         let root = *pages.root();
         let mut walk = Walk {
             pages,
-            claimed: Bits::default(),
-            claims: 0,
-            page_count: root.page_count,
+            census: Census::new(root.page_count),
             owner: PageOwner::File,
             tables: Vec::new(),
             found: VecDeque::new(),
@@ -157,10 +156,12 @@ impl PageMap {
             walk.tree(&root, PageOwner::Table(number));
         }
         let pins = snapshot.pins();
+        walk.owner = PageOwner::File;
         for extent in &extents {
             let kind = if holder(extent, &pins).is_some() { PageKind::Pending } else { PageKind::Free };
             walk.spare(extent, kind);
         }
+        walk.tell();
         walk.records.sort_unstable_by_key(Compact::page);
         PageMap {
             txn: root.txn.0,
@@ -192,8 +193,8 @@ impl PageMap {
         &self.tables
     }
 
-    /// What is wrong, in the order in which it was met. [`Database::check`](crate::Database::check) finds
-    /// more: here no value outside its leaf is read.
+    /// What is wrong, in the order in which it was met: 10,000 faults at most, the last of which says so.
+    /// [`Database::check`](crate::Database::check) finds more: here no value outside its leaf is read.
     pub fn faults(&self) -> &[Fault] {
         &self.faults
     }
@@ -313,9 +314,7 @@ impl Compact {
 /// A walk over everything that a root reaches. A page has one record, whoever comes first.
 struct Walk<'w> {
     pages: &'w Snapshot,
-    claimed: Bits,
-    claims: u64,
-    page_count: u64,
+    census: Census,
     owner: PageOwner,
     tables: Vec<String>,
     /// Tables that the catalog names and that were not walked yet.
@@ -329,7 +328,7 @@ impl Walk<'_> {
     fn header_pages(&mut self) {
         let [first, second, head] = crate::page::header_pages(self.pages.page_size());
         for (page, kind) in [(first, PageKind::Meta), (second, PageKind::Meta), (head, PageKind::Head)] {
-            if self.claim(page, 1, "the header page") {
+            if self.census.claim(page, 1, "the header page") {
                 self.record(page, kind, 0, 0, 0, 0);
             }
         }
@@ -339,22 +338,22 @@ impl Walk<'_> {
     fn free_log(&mut self, snapshot: &ReadSnapshot) -> Vec<Extent> {
         let (links, fault) = snapshot.log_pages();
         for (link, records) in links {
-            if self.claim(link.page.0, 1, "the page of the free-space log") {
+            if self.census.claim(link.page.0, 1, "the page of the free-space log") {
                 let used = free_log_used(records) as u64;
                 self.record(link.page.0, PageKind::FreeLog, 0, records, used, link.birth.0);
             }
         }
         if let Some((link, error)) = fault {
-            if self.claim(link.page.0, 1, "the page of the free-space log") {
+            if self.census.claim(link.page.0, 1, "the page of the free-space log") {
                 self.record(link.page.0, PageKind::Damaged, 0, 0, 0, 0);
             }
-            self.error(link.page, &error);
+            self.census.error(link.page.0, &error);
             return Vec::new();
         }
         match snapshot.survey() {
             Ok(survey) => survey.extents,
             Err(error) => {
-                self.error(snapshot.pages().root().free.page, &error);
+                self.census.error(snapshot.pages().root().free.page.0, &error);
                 Vec::new()
             }
         }
@@ -362,26 +361,17 @@ impl Walk<'_> {
 
     /// An extent that the log calls free: what of it nobody uses.
     fn spare(&mut self, extent: &Extent, kind: PageKind) {
-        let (mut from, end) = (extent.start, extent.end().min(self.page_count));
-        let mut is_in_use = false;
-        while let Some(start) = self.claimed.first_missing(from, end) {
-            is_in_use |= start > from;
-            from = self.claimed.first(start, end).unwrap_or(end);
-            let (page, pages, birth) = (start, from - start, extent.birth.0);
-            let owner = PageOwner::File;
+        for unused in self.census.claim_rest(extent.start, extent.len, "the free or pending page") {
             self.records.push(Compact::new(&PageRecord {
-                page,
-                pages,
+                page: unused.start,
+                pages: unused.end - unused.start,
                 kind,
                 level: 0,
                 entries: 0,
                 used_bytes: 0,
-                birth,
-                owner,
+                birth: extent.birth.0,
+                owner: PageOwner::File,
             }));
-        }
-        if is_in_use || from < end {
-            self.fault(extent.start, "the free-space log calls pages free that are in use".to_owned());
         }
     }
 
@@ -397,14 +387,14 @@ impl Walk<'_> {
     /// ends.
     fn page(&mut self, child: &Child, level: u8) {
         let id = child.page();
-        if !self.claim(id.0, 1, "the page") {
+        if !self.census.claim(id.0, 1, "the page") {
             return;
         }
         let page = match self.pages.page(child, level) {
             Ok(page) => page,
             Err(error) => {
                 self.record(id.0, PageKind::Damaged, 0, 0, 0, child.birth.0);
-                return self.error(id, &error);
+                return self.census.error(id.0, &error);
             }
         };
         let used = (page.bytes().len() - page.free_len()) as u64;
@@ -433,7 +423,7 @@ impl Walk<'_> {
 
     fn run(&mut self, run: &OverflowRef) {
         let (id, len) = (run.page().0, u64::from(run.len));
-        if self.claim(id, run_pages(len, self.pages.page_size()), "the overflow run") {
+        if self.census.claim(id, run_pages(len, self.pages.page_size()), "the overflow run") {
             self.record(id, PageKind::Overflow, 0, 0, len, run.birth.0);
         }
     }
@@ -446,24 +436,8 @@ impl Walk<'_> {
                     .unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned());
                 self.found.push_back((name, record.root));
             }
-            Err(error) => self.error(page, &error),
+            Err(error) => self.census.error(page.0, &error),
         }
-    }
-
-    /// Whether the pages are inside the file and nobody's; then they are taken.
-    fn claim(&mut self, start: u64, len: u64, owner: &str) -> bool {
-        let Some(end) = start.checked_add(len).filter(|end| *end <= self.page_count) else {
-            let what = format!("{owner} lies beyond the last of {} pages", self.page_count);
-            self.fault(start, what);
-            return false;
-        };
-        if let Some(page) = self.claimed.first(start, end) {
-            self.fault(page, format!("{owner} is in use by something else as well"));
-            return false;
-        }
-        self.claimed.add(start, len);
-        self.claims += len;
-        true
     }
 
     fn record(&mut self, page: u64, kind: PageKind, level: u8, entries: usize, used_bytes: u64, birth: u64) {
@@ -473,21 +447,15 @@ impl Walk<'_> {
         self.records.push(Compact::new(&record));
     }
 
-    fn error(&mut self, page: PageId, error: &Error) {
-        let page = if let Error::Corrupted { page, .. } = error { *page } else { page.0 };
-        self.fault(page, error.to_string());
-    }
-
-    fn fault(&mut self, page: u64, what: String) {
+    /// Ends one part of the walk: its faults are its owner's.
+    fn tell(&mut self) {
         let table = match self.owner {
-            PageOwner::Table(number) => self.tables.get(number as usize).cloned(),
+            PageOwner::Table(number) => self.tables.get(number as usize),
             _ => None,
         };
-        self.faults.push(Fault { page: Some(page), table, what });
-    }
-
-    fn tell(&mut self) {
-        (self.progress)(Progress { done: self.claims, total: self.page_count });
+        let found = self.census.faults.drain(..);
+        self.faults.extend(found.map(|(page, what)| Fault { page, table: table.cloned(), what }));
+        (self.progress)(Progress { done: self.census.pages, total: self.pages.root().page_count });
     }
 }
 

@@ -320,7 +320,7 @@ mod tests {
     /// Steps of a test: what is done, where, and with how many pages.
     fn steps() -> impl Strategy<Value = Vec<(u8, u64, u64)>> {
         let len = prop_oneof![6 => 1u64..4, 3 => 4u64..20, 1 => 20u64..150];
-        let steps_max = if cfg!(miri) { 20 } else { 150 };
+        let steps_max = if cfg!(miri) { 5 } else { 150 };
         prop::collection::vec((0u8..6, places(), len), 1..steps_max)
     }
 

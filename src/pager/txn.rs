@@ -180,9 +180,9 @@ impl Txn {
         Ok((start, view, self.end))
     }
 
-    /// How many pages of zeros are written with a large value behind which nothing was written yet: to the end
-    /// of the unit that the page cache can keep, and map for readers, as a whole. Two values that share a unit
-    /// and come one after the other would leave it in pieces: 1 MiB values are read 1.15 times as fast so.
+    /// How many pages of zeros are written with a large value behind which nothing was written yet: up to the
+    /// end of the unit that the page cache can keep, and map for readers, as a whole. Two values that share a
+    /// unit and come one after the other would leave it in pieces.
     fn filled_behind(&self, end: u64, value_len: usize) -> u64 {
         if value_len < LARGE_VALUE || end != self.end || self.writer.has_room(end + 1) {
             return 0;

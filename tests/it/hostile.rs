@@ -16,6 +16,7 @@ mod craft;
 mod crafted;
 mod format;
 mod lock_files;
+mod many_faults;
 mod metas;
 mod mutate;
 mod page;

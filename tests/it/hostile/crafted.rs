@@ -26,7 +26,7 @@ fn good(file: &mut File) -> Child {
 }
 
 /// The file with a table `bad` that `make` gives, beside a sound one.
-fn with_table(make: impl FnOnce(&mut File) -> Child) -> Vec<u8> {
+pub(super) fn with_table(make: impl FnOnce(&mut File) -> Child) -> Vec<u8> {
     let mut file = File::new();
     let (good, bad) = (good(&mut file), make(&mut file));
     let catalog = file.catalog(&[("bad", bad), ("good", good)]);

@@ -1,0 +1,52 @@
+//! Goal: a file with a fault every few bytes takes no memory for each of them: so many are listed, and the
+//! last one says that there are more.
+//! Method: a crafted file of branches all of whose children are one leaf.
+
+use super::craft::{Child, File};
+use super::crafted::with_table;
+use crate::files::open_read_only;
+
+/// Faults that are listed, as the documentation of the check and of the page map says.
+const LISTED: usize = 10_000;
+/// Children of each branch, on three levels.
+const CHILDREN: u8 = 60;
+
+fn file() -> Vec<u8> {
+    with_table(|file| {
+        let shared = vec![file.leaf(&[(b"k", b"1")]); CHILDREN.into()];
+        let tops: Vec<Child> = (0..4)
+            .map(|top| {
+                let lows: Vec<Child> = (0..CHILDREN).map(|low| branch(file, &[top, low], &shared)).collect();
+                branch(file, &[top], &lows)
+            })
+            .collect();
+        branch(file, &[], &tops)
+    })
+}
+
+/// A branch whose separators are the prefix and one byte.
+fn branch(file: &mut File, prefix: &[u8], children: &[Child]) -> Child {
+    let keys: Vec<Vec<u8>> = (0..children.len() as u8).map(|i| [prefix, &[i]].concat()).collect();
+    let cells = keys.iter().zip(children).enumerate();
+    let cells: Vec<(&[u8], Child)> =
+        cells.map(|(i, (key, child))| (if i == 0 { &b""[..] } else { key }, *child)).collect();
+    file.branch(&cells)
+}
+
+#[test]
+fn so_many_faults_are_listed_and_the_last_says_that_there_are_more() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("db.folio");
+    std::fs::write(&path, file()).unwrap();
+    let db = open_read_only(&path).unwrap();
+    let map = db.begin_read().unwrap().page_map().unwrap();
+    for faults in [&db.check().unwrap().faults[..], map.faults()] {
+        assert_eq!(faults.len(), LISTED, "{}", faults[faults.len() / 2]);
+        let (last, others) = faults.split_last().unwrap();
+        assert!(last.what.contains("there are more faults"), "{last}");
+        assert!(others.iter().all(|fault| fault.page.is_some()), "{}", others[0]);
+        let shared = others.iter().filter(|fault| fault.what.contains("in use by something else")).count();
+        assert!(shared > LISTED / 2, "{shared}: {}", others[LISTED / 2]);
+        assert!(others.iter().any(|fault| fault.table.as_deref() == Some("bad")));
+    }
+}
