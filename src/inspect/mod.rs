@@ -228,7 +228,7 @@ impl fmt::Display for Fault {
 pub struct CompactReport {
     /// Bytes of the file before.
     pub bytes_before: u64,
-    /// Bytes of the file after.
+    /// Bytes of the file after, with the room at its end for commits to come, which closing gives back.
     pub bytes_after: u64,
     /// Pages that were laid out anew or copied.
     pub pages_moved: u64,

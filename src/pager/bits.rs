@@ -217,9 +217,10 @@ mod tests {
     #[test]
     fn whole_chunks_take_no_words() {
         let mut bits = Bits::default();
-        bits.add(1 << 30, 1 << 30);
-        assert_eq!((bits.chunks(), bits.first(0, u64::MAX)), (0, Some(1 << 30)));
-        bits.remove((1 << 30) + 1, (1 << 30) - 2);
-        assert_eq!((bits.chunks(), bits.last(1 << 31)), (2, Some((1 << 31) - 1)));
+        let far = if cfg!(miri) { 1 << 20 } else { 1 << 30 };
+        bits.add(far, far);
+        assert_eq!((bits.chunks(), bits.first(0, u64::MAX)), (0, Some(far)));
+        bits.remove(far + 1, far - 2);
+        assert_eq!((bits.chunks(), bits.last(2 * far)), (2, Some(2 * far - 1)));
     }
 }

@@ -355,7 +355,7 @@ mod tests {
     #[test]
     fn a_far_page_takes_no_memory_for_those_before_it() {
         let mut map = FreeMap::default();
-        let far = 1 << 32;
+        let far = if cfg!(miri) { 1 << 20 } else { 1 << 32 };
         map.add(far, 3);
         assert_eq!(
             (map.best_fit(2), map.lowest(), map.longest()),

@@ -1,5 +1,6 @@
 //! `folio compact`: a file without its free space.
 
+use std::fs;
 use std::io::Write;
 use std::path::PathBuf;
 
@@ -29,13 +30,16 @@ impl Compact {
         let report = db.compact_with(&mut |step| progress.set_of(step.done, step.total))?;
         drop(progress);
         db.close()?;
+        // Closing gives back the room for commits to come as well.
+        let size = |source| Failure::Input { name: output::name(&self.db.to_string_lossy()), source };
+        let (before, after) = (report.bytes_before, fs::metadata(&self.db).map_err(size)?.len());
         let mut out = output::stdout();
         writeln!(
             out,
             "{} before, {} after ({}), {} moved in {}",
-            bytes(report.bytes_before),
-            bytes(report.bytes_after),
-            percent(ratio(report.bytes_after, report.bytes_before)),
+            bytes(before),
+            bytes(after),
+            percent(ratio(after, before)),
             plural(report.pages_moved, "page", "pages"),
             plural(report.steps, "step", "steps"),
         )?;

@@ -26,10 +26,10 @@ fn file() -> Vec<u8> {
 
 /// A branch whose separators are the prefix and one byte.
 fn branch(file: &mut File, prefix: &[u8], children: &[Child]) -> Child {
-    let keys: Vec<Vec<u8>> = (0..children.len() as u8).map(|i| [prefix, &[i]].concat()).collect();
-    let cells = keys.iter().zip(children).enumerate();
-    let cells: Vec<(&[u8], Child)> =
-        cells.map(|(i, (key, child))| (if i == 0 { &b""[..] } else { key }, *child)).collect();
+    let keys: Vec<Vec<u8>> = (0..=u8::MAX).map(|i| [prefix, &[i]].concat()).collect();
+    let mut cells: Vec<(&[u8], Child)> =
+        keys.iter().map(Vec::as_slice).zip(children.iter().copied()).collect();
+    cells[0].0 = b"";
     file.branch(&cells)
 }
 
