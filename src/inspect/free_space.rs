@@ -66,10 +66,6 @@ pub struct Holder {
 /// As [`ReadTransaction::free_space`](crate::ReadTransaction::free_space).
 pub(crate) fn free_space(snapshot: &ReadSnapshot) -> Result<FreeSpace> {
     snapshot.check_process()?;
-    // Once round a log that was made to have no end.
-    if let (_, Some((_, error))) = snapshot.log_pages() {
-        return Err(error);
-    }
     let survey = snapshot.survey()?;
     let pins = snapshot.pins();
     let pages = snapshot.pages();

@@ -336,19 +336,30 @@ impl Walk<'_> {
 
     /// The pages of the log, and the free and pending extents that it tells of; none if it is damaged.
     fn free_log(&mut self, snapshot: &ReadSnapshot) -> Vec<Extent> {
-        let (links, fault) = snapshot.log_pages();
-        for (link, records) in links {
-            if self.census.claim(link.page.0, 1, "the page of the free-space log") {
-                let used = free_log_used(records) as u64;
-                self.record(link.page.0, PageKind::FreeLog, 0, records, used, link.birth.0);
+        for (link, page) in snapshot.log_pages() {
+            let id = link.page.0;
+            let is_ours = self.census.claim(id, 1, "the page of the free-space log");
+            match page {
+                Ok(page) if is_ours => {
+                    let records = page.records.len();
+                    self.record(
+                        id,
+                        PageKind::FreeLog,
+                        0,
+                        records,
+                        free_log_used(records) as u64,
+                        link.birth.0,
+                    );
+                }
+                Ok(_) => {}
+                Err(error) => {
+                    if is_ours {
+                        self.record(id, PageKind::Damaged, 0, 0, 0, 0);
+                    }
+                    self.census.error(id, &error);
+                    return Vec::new();
+                }
             }
-        }
-        if let Some((link, error)) = fault {
-            if self.census.claim(link.page.0, 1, "the page of the free-space log") {
-                self.record(link.page.0, PageKind::Damaged, 0, 0, 0, 0);
-            }
-            self.census.error(link.page.0, &error);
-            return Vec::new();
         }
         match snapshot.survey() {
             Ok(survey) => survey.extents,

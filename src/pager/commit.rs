@@ -54,12 +54,12 @@ impl<'t> Commit<'t> {
         let frees: u64 = freed.iter().map(|extent| extent.len).sum();
 
         check_freed(&txn, &mut freed)?;
-        let (page_size, seed) = (txn.pager.base.page_size, txn.pager.base.seed);
+        let page_size = txn.pager.base.page_size;
         let mut freed = coalesce(freed, &txn.pins);
         let extents = txn.writer.space.len() + freed.len();
         let renew = txn.placement == Placement::Lowest;
         let snapshot = txn.snapshot();
-        let plan = txn.writer.log.plan(&snapshot, seed, freed.len() + 8, extents, renew)?;
+        let plan = txn.writer.log.plan(&snapshot, freed.len() + 8, extents, renew)?;
         freed.extend(coalesce(txn.writer.log.freed(&plan, id), &txn.pins));
 
         // Every page may come from an extent of its own, and then takes a record of its own. What retired

@@ -40,9 +40,54 @@ pub(super) struct LogPlan {
     rewrites_newest: bool,
 }
 
+/// The pages of a root's log, from the newest on; the last one is said to be at fault if it cannot be read.
+#[derive(Debug)]
+pub(crate) struct LogPages<'s> {
+    snapshot: &'s Snapshot,
+    next: LogLink,
+    left: u64,
+    /// A log that was made to hurt may lead round for ever.
+    met: Bits,
+}
+
+impl LogPages<'_> {
+    pub(super) fn of(snapshot: &Snapshot) -> LogPages<'_> {
+        let root = snapshot.root().free;
+        let next = LogLink { page: root.page, birth: root.birth };
+        LogPages { snapshot, next, left: root.pages, met: Bits::default() }
+    }
+
+    fn read(&mut self) -> Result<FreeLogPage> {
+        let page = read_page(self.snapshot, self.next)?;
+        if self.met.claim(self.next.page.0, 1) {
+            return Ok(page);
+        }
+        let (page, expected) = (self.next.page, "a page that was not met before");
+        Err(Error::corrupted(page.0, "link of the free-space log", expected, page))
+    }
+}
+
+impl Iterator for LogPages<'_> {
+    type Item = (LogLink, Result<FreeLogPage>);
+
+    fn next(&mut self) -> Option<Self::Item> {
+        self.left = self.left.checked_sub(1)?;
+        let (link, page) = (self.next, self.read());
+        match &page {
+            Ok(page) => self.next = page.older,
+            Err(_) => self.left = 0,
+        }
+        Some((link, page))
+    }
+}
+
+fn read_page(snapshot: &Snapshot, link: LogLink) -> Result<FreeLogPage> {
+    FreeLogPage::decode(snapshot.raw(link.page)?, link, snapshot.view.base.seed)
+}
+
 impl FreeLog {
     /// Reads the log of `snapshot`'s root, and what it says, oldest first.
-    pub(super) fn read(snapshot: &Snapshot, seed: Seed) -> Result<(FreeLog, Vec<Extent>)> {
+    pub(super) fn read(snapshot: &Snapshot) -> Result<(FreeLog, Vec<Extent>)> {
         let root = snapshot.root().free;
         if root.pages >= snapshot.root().page_count {
             let bound = format!("below {}", snapshot.root().page_count);
@@ -50,17 +95,9 @@ impl FreeLog {
         }
         let mut log = FreeLog::default();
         let mut pages: Vec<Vec<Extent>> = Vec::new();
-        let mut link = LogLink { page: root.page, birth: root.birth };
-        let mut seen = Bits::default();
-        for _ in 0..root.pages {
-            if link.page.0 < snapshot.root().page_count && !seen.claim(link.page.0, 1) {
-                let expected = "a page that was not met before";
-                return Err(Error::corrupted(link.page.0, "link of the free-space log", expected, link.page));
-            }
-            let page = FreeLogPage::decode(snapshot.raw(link.page)?, link, seed)?;
+        for (link, page) in LogPages::of(snapshot) {
             log.pages.push_front(link);
-            pages.push(page.records);
-            link = page.older;
+            pages.push(page?.records);
         }
         log.newest = pages.first().cloned().unwrap_or_default();
         Ok((log, pages.into_iter().rev().flatten().collect()))
@@ -76,7 +113,6 @@ impl FreeLog {
     pub(super) fn plan(
         &mut self,
         snapshot: &Snapshot,
-        seed: Seed,
         records: usize,
         extents: usize,
         renew: bool,
@@ -102,7 +138,7 @@ impl FreeLog {
         self.credit = self.credit.saturating_sub(retired * capacity).min(1024 * capacity);
         let mut said = Vec::new();
         for link in self.pages.iter().take(retired) {
-            said.extend(FreeLogPage::decode(snapshot.raw(link.page)?, *link, seed)?.records);
+            said.extend(read_page(snapshot, *link)?.records);
         }
         said.retain(|extent| !extent.is_used());
         Ok(LogPlan { retired, said_by_retired: said, rewrites_newest })

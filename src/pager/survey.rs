@@ -1,13 +1,12 @@
 //! The free space of a snapshot, for whoever looks at the whole file.
 
 use super::Pager;
-use super::bits::Bits;
-use super::free_log::{FreeLog, replay};
+use super::free_log::{FreeLog, LogPages, replay};
 use super::shared::Reading;
 use super::snapshot::ReadSnapshot;
 use super::space::holder;
-use crate::error::{Error, Result};
-use crate::page::{Extent, FreeLogPage, LogLink, META_AT, META_LEN, Meta, PageId, TxnId, page_at};
+use crate::error::Result;
+use crate::page::{Extent, META_AT, META_LEN, Meta, PageId, TxnId, page_at};
 
 /// What the free-space log of a snapshot says.
 #[derive(Debug, Clone)]
@@ -26,37 +25,10 @@ impl SpaceSurvey {
     }
 }
 
-/// A page of the log that can be read, and how many records it has.
-type LogPage = (LogLink, usize);
-
 impl ReadSnapshot {
-    /// The pages of the log from the newest on, as far as they can be read; then the one that cannot, and
-    /// why. O(pages of the log).
-    pub(crate) fn log_pages(&self) -> (Vec<LogPage>, Option<(LogLink, Error)>) {
-        let snapshot = self.pages();
-        let root = snapshot.root().free;
-        let (mut found, mut met) = (Vec::new(), Bits::default());
-        let mut link = LogLink { page: root.page, birth: root.birth };
-        for _ in 0..root.pages {
-            let fault = |error| Some((link, error));
-            let bytes = match snapshot.raw(link.page) {
-                Ok(bytes) => bytes,
-                Err(error) => return (found, fault(error)),
-            };
-            if met.contains(link.page.0) {
-                let what = "link of the free-space log";
-                return (found, fault(Error::corrupted(link.page.0, what, "another page", "one before")));
-            }
-            met.add(link.page.0, 1);
-            match FreeLogPage::decode(bytes, link, snapshot.view.base.seed) {
-                Ok(page) => {
-                    found.push((link, page.records.len()));
-                    link = page.older;
-                }
-                Err(error) => return (found, fault(error)),
-            }
-        }
-        (found, None)
+    /// The pages of the log from the newest on, up to the first that cannot be read. O(pages of the log).
+    pub(crate) fn log_pages(&self) -> LogPages<'_> {
+        LogPages::of(self.pages())
     }
 
     /// The roots that are pinned now, ascending, this snapshot's among them.
@@ -82,7 +54,7 @@ impl ReadSnapshot {
     /// Reads the free-space log. O(its records).
     pub(crate) fn survey(&self) -> Result<SpaceSurvey> {
         let snapshot = self.pages();
-        let (log, records) = FreeLog::read(snapshot, snapshot.view.base.seed)?;
+        let (log, records) = FreeLog::read(snapshot)?;
         let mut extents = replay(&records, snapshot.root().page_count)?;
         extents.sort_unstable_by_key(|extent| extent.start);
         Ok(SpaceSurvey { log_pages: log.pages().collect(), extents })

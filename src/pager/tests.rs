@@ -54,7 +54,7 @@ impl Engine {
     fn logged(&self) -> (Vec<Extent>, Vec<PageId>) {
         let head = self.pager.head();
         let snapshot = self.pager.snapshot_of_head(&head);
-        let (log, records) = FreeLog::read(&snapshot, self.pager.base.seed).unwrap();
+        let (log, records) = FreeLog::read(&snapshot).unwrap();
         (replay(&records, head.root.page_count).unwrap(), log.pages().collect())
     }
 

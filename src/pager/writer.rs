@@ -309,7 +309,7 @@ impl Pager {
             return Ok(());
         }
         let snapshot = self.snapshot_of_head(head);
-        let (log, records) = FreeLog::read(&snapshot, self.base.seed)?;
+        let (log, records) = FreeLog::read(&snapshot)?;
         let mut space = Space::default();
         for extent in replay(&records, head.root.page_count)? {
             self.check_extent(&extent)?;
