@@ -10,6 +10,7 @@
 
 use super::cuts::{Edge, fit_together, is_settled, merge_limit};
 use super::group::{Group, ROUGH, edited};
+use super::order::check_pair;
 use super::path::{self, Frame, Path, add_below, heap_child};
 use crate::error::{Error, Result};
 use crate::page::{
@@ -172,7 +173,7 @@ pub(super) fn merge_children<P: PagesMut>(
 ) -> Result<Option<Child>> {
     let limit = merge_limit(pages.page_size());
     let (left_page, right_page) = (pages.page(left, level)?, pages.page(right, level)?);
-    path::check_pair(left_page, Some(separator), right_page)?;
+    check_pair(left_page, Some(separator), right_page)?;
     if merged_len(left_page, right_page, separator) > limit {
         return Ok(None);
     }
@@ -235,7 +236,7 @@ fn merge_pair<P: PagesMut>(pages: &mut P, parent: usize, slot: usize) -> Result<
     let limit = merge_limit(pages.page_size());
     let merged = if level == 0 {
         let (left, right) = (pages.page(&left, 0)?, pages.page(&right, 0)?);
-        path::check_pair(left, None, right)?;
+        check_pair(left, None, right)?;
         if merged_len(left, right, &[]) > limit {
             return Ok(false);
         }

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::ops::Bound;
 
-use super::diff::Key;
+use super::order::Key;
 use super::range::Range;
 use super::rank::rank;
 use super::value_of;

@@ -21,7 +21,7 @@ use std::cmp::Ordering;
 use std::ops::Bound;
 
 use super::cursor::{as_ref, is_inverted, lower_slot, owned, upper_slot};
-use super::path::disordered;
+use super::order::{Key, check_between};
 use super::{Bounds, value_of};
 use crate::error::Result;
 use crate::page::{Child, LeafValue, Page, TreeRoot};
@@ -219,7 +219,7 @@ impl<'p> Side<'p> {
                 self.pass();
             } else if page.is_leaf() {
                 let (suffix, value) = page.leaf_entry(slot);
-                return Front::Entry(Entry { key: Key { prefix: page.prefix(), suffix }, value });
+                return Front::Entry(Entry { key: Key::with_suffix(page, suffix), value });
             } else {
                 // A level that is not above its children ends at first touch; here it must not wrap.
                 let level = page.level().saturating_sub(1);
@@ -232,7 +232,7 @@ impl<'p> Side<'p> {
     /// The separator before the subtree that comes next: the first child of a page has that of its parent.
     fn separator(&self) -> Option<Key<'p>> {
         let Frame { page, slot, .. } = self.frames.iter().rev().find(|frame| frame.slot > 0)?;
-        Some(Key { prefix: page.prefix(), suffix: page.suffix(*slot) })
+        Some(Key::of(*page, *slot))
     }
 
     /// Goes on to what is behind the next subtree or entry.
@@ -256,93 +256,16 @@ impl<'p> Side<'p> {
             };
             (slot_of(bounds.0).unwrap_or(0), slot_of(bounds.1).map_or(page.len(), |last| last + 1))
         };
-        self.check_order(page, subtree.from)?;
+        // Else a page could be entered again and again, as a child of many branches.
+        check_between(subtree.from, page, self.separator_behind())?;
         self.root = None;
         self.frames.push(Frame { page, slot, end });
         Ok(())
     }
 
-    /// The keys of a page that is entered lie within the separators above it. Else a page could be entered
-    /// again and again, as a child of many branches.
-    fn check_order(&self, page: Page<'p>, from: Option<Key<'p>>) -> Result<()> {
-        let first = usize::from(!page.is_leaf());
-        if page.len() == first {
-            return Ok(());
-        }
-        let behind = self.frames.iter().rev().find(|frame| frame.slot + 1 < frame.page.len());
-        let to = behind.map(|frame| Key::of(frame.page, frame.slot + 1));
-        let (lowest, highest) = (Key::of(page, first), Key::last_of(page));
-        if from.is_some_and(|from| lowest < from) || to.is_some_and(|to| highest >= to) {
-            return Err(disordered(page));
-        }
-        Ok(())
+    /// The first separator behind everything that the frames have entered.
+    fn separator_behind(&self) -> Option<Key<'p>> {
+        let frame = self.frames.iter().rev().find(|frame| frame.slot + 1 < frame.page.len())?;
+        Some(Key::of(frame.page, frame.slot + 1))
     }
-}
-
-/// A key in the two parts that its page has it in. Ordered as the whole is.
-#[derive(Clone, Copy)]
-pub(super) struct Key<'p> {
-    prefix: &'p [u8],
-    suffix: &'p [u8],
-}
-
-impl<'p> Key<'p> {
-    /// Key `i` of a page.
-    pub(super) fn of(page: Page<'p>, i: usize) -> Key<'p> {
-        Key { prefix: page.prefix(), suffix: page.suffix(i) }
-    }
-
-    /// A key in one piece.
-    pub(super) fn whole_of(key: &'p [u8]) -> Key<'p> {
-        Key { prefix: &[], suffix: key }
-    }
-
-    /// The first key of a leaf.
-    pub(super) fn first_of(leaf: Page<'p>) -> Key<'p> {
-        Key::of(leaf, 0)
-    }
-
-    /// The last key of a page.
-    pub(super) fn last_of(leaf: Page<'p>) -> Key<'p> {
-        Key::of(leaf, leaf.len().saturating_sub(1))
-    }
-
-    fn whole(self) -> Cow<'p, [u8]> {
-        match self.prefix {
-            [] => Cow::Borrowed(self.suffix),
-            prefix => Cow::Owned([prefix, self.suffix].concat()),
-        }
-    }
-}
-
-impl Ord for Key<'_> {
-    fn cmp(&self, other: &Self) -> Ordering {
-        let shorter = self.prefix.len().min(other.prefix.len());
-        let (own, own_rest) = self.prefix.split_at(shorter);
-        let (others, others_rest) = other.prefix.split_at(shorter);
-        own.cmp(others).then_with(|| match own_rest {
-            [] => cmp_joined(self.suffix, others_rest, other.suffix),
-            _ => cmp_joined(other.suffix, own_rest, self.suffix).reverse(),
-        })
-    }
-}
-
-impl PartialOrd for Key<'_> {
-    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
-impl PartialEq for Key<'_> {
-    fn eq(&self, other: &Self) -> bool {
-        self.cmp(other).is_eq()
-    }
-}
-
-impl Eq for Key<'_> {}
-
-/// Compares `bytes` with `first` and `second` one behind the other.
-fn cmp_joined(bytes: &[u8], first: &[u8], second: &[u8]) -> Ordering {
-    let (head, rest) = bytes.split_at(bytes.len().min(first.len()));
-    head.cmp(first).then_with(|| rest.cmp(second))
 }

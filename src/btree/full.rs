@@ -9,7 +9,8 @@ use std::ops::Range;
 
 use super::balance::{settle, settle_above};
 use super::group::ROUGH;
-use super::path::{self, Frame, Path, add_below, check_pair, heap_child};
+use super::order::check_pair;
+use super::path::{self, Frame, Path, add_below, heap_child};
 use crate::error::Result;
 use crate::page::{
     Cell, Child, HAS_OVERFLOW, Page, PageMut, TreeRoot, build_part, len_under, packed_page_len,

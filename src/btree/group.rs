@@ -3,7 +3,8 @@
 
 use super::balance::{Edit, merge_children};
 use super::cuts::{Cells, Edge, fill_limit, merge_limit};
-use super::path::{check_pair, heap_child};
+use super::order::check_pair;
+use super::path::heap_child;
 use crate::error::Result;
 use crate::page::{Cell, Child, HAS_OVERFLOW, Page, build, merged_len, separator_len};
 use crate::pager::PagesMut;

@@ -26,6 +26,7 @@ mod gather;
 mod group;
 mod insert;
 mod many;
+mod order;
 mod path;
 mod range;
 mod rank;

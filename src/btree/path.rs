@@ -1,7 +1,7 @@
 //! The pages from the root to a leaf, all on the heap, and the way down.
 
-use super::diff::Key;
-use crate::error::{Error, Result};
+use super::order::{Key, check_between};
+use crate::error::Result;
 use crate::page::{Child, DIRTY, HAS_OVERFLOW, LEVELS_MAX, Page, PageMut, TreeRoot};
 use crate::pager::{Pages, PagesMut};
 
@@ -85,50 +85,12 @@ pub(super) fn dirty_child<P: PagesMut>(pages: &mut P, parent: usize, slot: usize
     if let Some(index) = child.dirty() {
         return Ok(index);
     }
-    check_within(page, slot, pages.page(&child, level - 1)?)?;
+    let separator = |slot: usize| (slot > 0 && slot < page.len()).then(|| Key::of(page, slot));
+    check_between(separator(slot), pages.page(&child, level - 1)?, separator(slot + 1))?;
     let index = pages.dirty(&child, level - 1)?;
     let child = heap_child(index, child.count, child.word);
     PageMut::new(pages.bytes_mut(parent).0).set_child(slot, &child);
     Ok(index)
-}
-
-/// The keys of child `slot` lie within its parent's separators, or its cells would get among those of its
-/// neighbours: pages are laid out anew in the belief that their keys ascend.
-fn check_within(parent: Page<'_>, slot: usize, child: Page<'_>) -> Result<()> {
-    let first = usize::from(!child.is_leaf());
-    if child.len() == first {
-        return Ok(());
-    }
-    let low = slot > 0 && Key::of(child, first) < Key::of(parent, slot);
-    if low || slot + 1 < parent.len() && Key::last_of(child) >= Key::of(parent, slot + 1) {
-        return Err(disordered(child));
-    }
-    Ok(())
-}
-
-/// The keys of two neighbours ascend, with the separator between them; leaves need none.
-pub(super) fn check_pair(left: Page<'_>, separator: Option<&[u8]>, right: Page<'_>) -> Result<()> {
-    let first = usize::from(!left.is_leaf());
-    let highest = (left.len() > first).then(|| Key::last_of(left));
-    let lowest = (right.len() > first).then(|| Key::of(right, first));
-    let separator = separator.map(Key::whole_of);
-    let is_before = |a: Option<Key<'_>>, b: Option<Key<'_>>| match (a, b) {
-        (Some(a), Some(b)) => a < b,
-        _ => true,
-    };
-    let separator_fits = match (separator, lowest) {
-        (Some(separator), Some(lowest)) => separator <= lowest,
-        _ => true,
-    };
-    if is_before(highest, lowest) && is_before(highest, separator) && separator_fits {
-        return Ok(());
-    }
-    Err(disordered(right))
-}
-
-pub(super) fn disordered(page: Page<'_>) -> Error {
-    let what = "order of keys from page to page";
-    Error::corrupted(page.id().0, what, "within the separators above", "outside")
 }
 
 /// The path to the leaf that has or would have `key`, all of it dirty. The leaf's slot is left at 0.
