@@ -1,7 +1,7 @@
 //! `folio salvage`: whatever can be read from a damaged file, in a new one.
 //!
-//! 1. Down the catalog and every tree of the newest root, as far as pages verify. Where one does not, there
-//!    is a gap: between which separators, and how many entries were expected there.
+//! 1. Down the catalog and every tree of the newest state ([`roots`]), as far as pages verify. Where one does
+//!    not, there is a gap: between which separators, and how many entries were expected there.
 //! 2. Tables whose record is lost: older pages of the catalog may still tell their names.
 //! 3. If anything is missing: every page that verifies, that no tree has, and that the free-space log does
 //!    not call free. Such pages go to the one table with a gap in which their keys lie, else to tables of
@@ -9,6 +9,7 @@
 
 mod orphans;
 mod report;
+mod roots;
 mod seed;
 mod source;
 mod target;
@@ -27,10 +28,11 @@ use trees::Trees;
 /// Read whatever can be read from a damaged file into a new one
 ///
 /// DAMAGED is only read, page by page, and nothing of it is believed that its checksum does not prove: it may
-/// be cut short, and both of its meta pages may be gone. NEW gets every table that can be found, with the
-/// entries that can be. What lies below a damaged page is looked for in the whole file; what belongs to no
-/// known table goes to tables salvaged-1, salvaged-2 and so on. Says what was lost: pages, values, and the
-/// keys between which entries are missing. Nobody should write to DAMAGED meanwhile.
+/// be cut short, and both of its meta pages may be gone. Commits that were not synced are saved too, if all
+/// that they wrote is there. NEW gets every table that can be found, with the entries that can be. What lies
+/// below a damaged page is looked for in the whole file; what belongs to no known table goes to tables
+/// salvaged-1, salvaged-2 and so on. Says what was lost: pages, values, and the keys between which entries
+/// are missing. Nobody should write to DAMAGED meanwhile.
 ///
 /// The exit code is 0 if nothing was lost, and 1 if something was or nothing could be read.
 #[derive(Debug, Args)]

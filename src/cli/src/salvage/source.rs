@@ -89,6 +89,13 @@ impl Source {
         Ok(metas.into_iter().map(|meta| meta.root).collect())
     }
 
+    /// The root that the head record names, whatever meta page it builds on: a recovery must know that
+    /// nothing of it was overwritten since, but here each page says so by its birth.
+    pub(super) fn head_root(&self) -> Result<Option<folio::inspect::RootFields>, Failure> {
+        let head = self.file.head()?;
+        Ok(head.is_whole().then_some(head.root))
+    }
+
     /// A page, if it verifies.
     pub(super) fn page(&mut self, page: u64) -> Result<Option<Verified>, Failure> {
         if page >= self.pages || self.layout.header_pages().contains(&page) {

@@ -2,9 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use folio::inspect::RootFields;
-
 use super::report::{Gap, Report, Saved};
+use super::roots;
 use super::source::{Body, Content, Expected, Pages, Source, Verified};
 use super::target::Target;
 use crate::failure::Failure;
@@ -42,26 +41,14 @@ impl<'s> Trees<'s> {
         Trees { source, target, report, reached, free: None, names: BTreeSet::new() }
     }
 
-    /// Every tree of the newest root whose catalog can be read; of another root, if there is none.
+    /// Every tree of the state that is saved.
     pub(super) fn whole_root(&mut self) -> Result<(), Failure> {
-        let roots = self.source.roots()?;
-        let mut chosen: Option<&RootFields> = None;
-        for root in &roots {
-            let is_there =
-                root.catalog.page == 0 || self.source.expected(&Expected::of(&root.catalog))?.is_some();
-            if is_there {
-                chosen = Some(root);
-                break;
-            }
-        }
-        let Some(root) = chosen.or(roots.first()) else {
+        let Some((root, note)) = roots::choose(self.source)? else {
             self.report.rootless = true;
             return Ok(());
         };
-        if chosen.is_some_and(|root| root.txn != roots[0].txn) {
-            self.report.notes.push(format!("this is the state of transaction {}", root.txn));
-        }
-        self.free = self.source.free(root)?;
+        self.report.notes.extend(note);
+        self.free = self.source.free(&root)?;
         if root.catalog.page == 0 {
             return Ok(());
         }
@@ -217,6 +204,16 @@ pub(super) fn parse(name: &[u8], record: &[u8]) -> Option<TableRecord> {
         level: fixed[24],
     };
     Some(TableRecord { name: text(name)?, key_type: text(key_type)?, value_type: text(value_type)?, root })
+}
+
+/// The roots that a leaf of the catalog names.
+pub(super) fn tables_of(leaf: &Verified) -> Vec<Expected> {
+    let Body::Leaf(entries) = &leaf.body else { return Vec::new() };
+    let root = |(name, content): &(Vec<u8>, Content)| match content {
+        Content::Inline(value) => parse(name, value).map(|record| record.root),
+        Content::Run(_) => None,
+    };
+    entries.iter().filter_map(root).collect()
 }
 
 /// Whether every entry of a leaf is a table record.

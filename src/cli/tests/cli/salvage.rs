@@ -8,8 +8,8 @@ use std::fs;
 use std::ops::Bound;
 use std::path::Path;
 
-use folio::Database;
-use folio::inspect::{PageKind, PageMap, PageOwner};
+use folio::inspect::{PageKind, PageMap, PageOwner, PageRecord};
+use folio::{Database, Durability};
 use serde_json::Value;
 
 use crate::watch::open;
@@ -61,6 +61,10 @@ fn content(place: &Place, name: &str) -> Content {
     let db = open(place, name);
     let report = db.check().unwrap();
     assert!(report.is_ok(), "{:?}", report.faults);
+    content_of(&db)
+}
+
+fn content_of(db: &Database) -> Content {
     let tx = db.begin_read().unwrap();
     let mut content = Content::new();
     for table in tx.tables().unwrap() {
@@ -208,4 +212,40 @@ fn a_file_of_anything_else_is_refused_and_nothing_is_left_behind() {
         assert!(run.err.starts_with("folio: ") && run.err.contains("no two pages"), "{}", run.err);
         assert!(!place.path("saved.folio").exists() && !place.path("saved.folio-lock").exists());
     }
+}
+
+#[test]
+fn commits_that_were_not_synced_are_saved_if_they_are_whole() {
+    let place = Place::new();
+    let db = folio_new(&place.path("live.folio"), 4096);
+    put(&db, "t", (0..900).map(|i| (key(i), vec![1; 100])));
+    db.sync().unwrap();
+    let synced = content_of(&db);
+    for i in [5, 400, 899] {
+        let mut tx = db.begin_write().unwrap();
+        tx.set_durability(Durability::Buffered);
+        tx.open_raw("t").unwrap().insert(&key(i), &[2; 9000]).unwrap();
+        tx.commit().unwrap();
+    }
+    let newest = content_of(&db);
+    let pages = db.begin_read().unwrap().page_map().unwrap();
+    let (since, newest_txn) = (pages.txn() - 3, pages.txn());
+    // As a killed process leaves it: nobody closes it, nobody syncs it.
+    let bytes = fs::read(place.path("live.folio")).unwrap();
+    place.write("damaged.folio", &bytes);
+    let (run, json) = salvage(&place);
+    assert_eq!((run.code, content(&place, "saved.folio") == newest), (Some(0), true), "{json:#}");
+    let young = |record: &PageRecord| {
+        record.birth > since && matches!(record.kind, PageKind::Leaf | PageKind::Branch | PageKind::Overflow)
+    };
+    let mut seen = 0;
+    for record in pages.iter().filter(young) {
+        let mut torn = bytes.clone();
+        torn[usize::try_from(record.page).unwrap() * 4096 + 90] ^= 1;
+        place.write("damaged.folio", &torn);
+        let (run, json) = salvage(&place);
+        assert_eq!((run.code, content(&place, "saved.folio") == synced), (Some(0), true), "{json:#}");
+        seen += 1;
+    }
+    assert!(seen >= 8, "{seen} pages of the commits up to {newest_txn}");
 }
