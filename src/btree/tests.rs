@@ -85,7 +85,10 @@ impl Pages for Double {
             return Ok(Page::new(self.bytes(heap)));
         }
         let bytes = &self.clean[&child.page().0];
-        check(bytes, &self.expected(child, level))?;
+        // Miri takes a second for a checksum.
+        if !cfg!(miri) {
+            check(bytes, &self.expected(child, level))?;
+        }
         Ok(Page::new(bytes))
     }
 
@@ -320,7 +323,7 @@ fn ask(pages: &Double, root: &TreeRoot, model: &Model, a: &[u8], b: &[u8]) {
     }
 }
 
-/// Operations of a test. Miri needs a minute for a hundred pages.
+/// Operations of a test.
 const OPS_MAX: usize = if cfg!(miri) { 30 } else { 300 };
 
 proptest! {
@@ -332,6 +335,7 @@ proptest! {
     }
 
     #[test]
+    #[cfg_attr(miri, ignore = "large pages take Miri too long")]
     fn a_tree_of_large_pages_is_a_sorted_map(ops in prop::collection::vec(op(), 1..OPS_MAX)) {
         run(65536, ops);
     }
