@@ -93,6 +93,15 @@ fn assert_good_copy(path: &Path, snapshot: &ReadTransaction, random: &mut Random
     assert_sound(&open(path).unwrap());
 }
 
+/// Sets the flag when it is dropped, by a panic too: who goes on until then would else never end.
+struct SetAtEnd<'f>(&'f AtomicBool);
+
+impl Drop for SetAtEnd<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
 /// What is in a folder besides the lock files.
 fn names(folder: &Path) -> Vec<String> {
     let names = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
@@ -117,6 +126,7 @@ fn a_copy_under_busy_writers_is_sound_and_equals_its_snapshot() {
                 }
             });
         }
+        let _end = SetAtEnd(&done);
         let mut random = Random(7);
         let mut transactions = Vec::new();
         for round in 0..40 {
@@ -136,7 +146,6 @@ fn a_copy_under_busy_writers_is_sound_and_equals_its_snapshot() {
             transactions.push(report.txn);
             fs::remove_file(&path).unwrap();
         }
-        done.store(true, Ordering::Relaxed);
         transactions.dedup();
         assert!(transactions.len() > 20, "the writers went on meanwhile: {transactions:?}");
     });

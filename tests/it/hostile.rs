@@ -15,6 +15,7 @@ mod bytes;
 mod craft;
 mod crafted;
 mod format;
+mod inspected;
 mod lock_files;
 mod many_faults;
 mod metas;

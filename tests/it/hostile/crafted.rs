@@ -13,6 +13,7 @@ use folio::{Database, Error, Result};
 use super::bytes::{put_u16, put_u64};
 use super::craft::{Child, File, SIZE, TXN, reseal_meta};
 use super::format::examine;
+use super::inspected::inspect;
 use super::metas::{META_AT, META_LEN, ROOT_IN_META};
 use crate::files::{assert_passed, child_path, open, open_read_only, start_child};
 
@@ -188,6 +189,15 @@ const FILES: &[Recipe] = &[
             file.branch(&[(b"", leaf), (b"b", leaf)])
         })
     }),
+    ("a child born after its parent, and before the root", || {
+        with_table(|file| {
+            let leaf = file.leaf(&[(b"a", b"1")]);
+            let branch = file.branch(&[(b"", leaf)]);
+            put_u64(file.page(branch.page), 16, TXN - 1);
+            file.seal(branch.page);
+            Child { birth: TXN - 1, ..branch }
+        })
+    }),
     ("keys outside the separators", || {
         with_table(|file| {
             let (low, high) = (file.leaf(&[(b"x", b"1")]), file.leaf(&[(b"c", b"1")]));
@@ -326,6 +336,7 @@ fn goes_through_everything() {
             assert!(report.faults.len() <= 10_000);
             let _ = db.stats();
             read_all(&db);
+            inspect(&db);
             assert_good_is_there(&db);
         }
     }
@@ -339,7 +350,7 @@ fn goes_through_everything() {
     }
 }
 
-fn is_damage(error: &Error) -> bool {
+pub(super) fn is_damage(error: &Error) -> bool {
     matches!(
         error,
         Error::Corrupted { .. } | Error::Truncated { .. } | Error::Full { .. } | Error::NoSuchTable { .. }

@@ -157,6 +157,44 @@ fn one_look_says_the_same_as_stat() {
 }
 
 #[test]
+#[cfg(target_os = "linux")]
+fn a_look_for_a_program_shows_commits_and_readers_of_others() {
+    let place = Place::with_words();
+    let db = open(&place, "words.folio");
+    let reader = db.begin_read().unwrap();
+    let commit = |value: &[u8]| {
+        let mut tx = db.begin_write().unwrap();
+        tx.set_durability(folio::Durability::Buffered);
+        tx.open_raw("words").unwrap().insert(b"apple", value).unwrap();
+        tx.commit().unwrap().txn
+    };
+    commit(&[b'a'; 100_000]);
+    let last = commit(&[b'b'; 200_000]);
+    let look = || -> Value {
+        let run = place.run(&["top", "words.folio", "--once", "--json", "--interval", "0.1"]).succeeds();
+        serde_json::from_slice(&run.out).unwrap()
+    };
+    let shown = look();
+    assert!(last > db.durable());
+    assert_eq!([&shown["txn"], &shown["durable_txn"]], [last, db.durable()]);
+    let [shown] = &shown["readers"].as_array().unwrap()[..] else { panic!("{shown}") };
+    assert_eq!(shown["pid"], std::process::id());
+    assert_eq!([&shown["txn"], &shown["behind"]], [reader.txn(), last - reader.txn()]);
+    assert_eq!(shown["pinned_bytes"], db.readers().unwrap()[0].pinned_bytes);
+    // Commits between two looks are counted. On a busy machine there may be none in so short a time.
+    let is_counted = (0..50).any(|_| {
+        std::thread::scope(|scope| {
+            let looking = scope.spawn(look);
+            while !looking.is_finished() {
+                commit(b"c");
+            }
+            looking.join().unwrap()["commits_per_second"].as_f64().unwrap() > 0.0
+        })
+    });
+    assert!(is_counted);
+}
+
+#[test]
 fn lines_for_a_program_end_when_nobody_reads_them() {
     let place = Place::with_words();
     let line = "{ folio top words.folio --json --interval 0.1; echo \"exit code $?\" >&2; } | head -n 2";

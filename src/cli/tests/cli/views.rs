@@ -132,19 +132,41 @@ fn info_says_why_a_file_does_not_open() {
     place.run(&["info", "."]).fails(1, &["directory"]);
 }
 
+/// What `info` says as JSON.
+fn info(place: &Place) -> Value {
+    serde_json::from_slice(&place.run(&["info", "words.folio", "--json"]).succeeds().out).unwrap()
+}
+
 #[test]
-fn info_shows_a_torn_meta_page() {
-    let place = Place::with_words();
-    let json: Value =
-        serde_json::from_slice(&place.run(&["info", "words.folio", "--json"]).succeeds().out).unwrap();
-    let current = json["current"].as_u64().unwrap();
-    damage(&place, current * 16, 2000);
-    let text = place.run(&["info", "words.folio"]).succeeds().text();
-    let name = ["first", "second"][usize::try_from(current).unwrap()];
-    for part in
-        ["the other one cannot be used", "not closed in good order", &format!("the {name} meta page: ")]
-    {
-        assert!(text.contains(part), "no {part:?} in\n{text}");
+fn info_shows_a_torn_meta_page_and_does_not_call_the_end_clean() {
+    for slot in [0, 1] {
+        let place = Place::with_words();
+        let sound = info(&place);
+        let text = place.run(&["info", "words.folio"]).succeeds().text();
+        assert_eq!(sound["clean"], true);
+        assert!(text.contains("  closed in good order"), "{text}");
+        damage(&place, slot * 16, 2000);
+        let text = place.run(&["info", "words.folio"]).succeeds().text();
+        let slot = usize::try_from(slot).unwrap();
+        let (name, other) = [("first", "second"), ("second", "first")][slot];
+        for part in [
+            &format!("current      the {other}: the other one cannot be used"),
+            "last end     not closed in good order",
+            &format!("the {name} meta page: "),
+        ] {
+            assert!(text.contains(part), "no {part:?} in\n{text}");
+        }
+        let torn = info(&place);
+        assert_eq!([&torn["clean"], &torn["current"]], [&Value::Bool(false), &Value::from(1 - slot)]);
+        assert_eq!(
+            [&torn["metas"][slot]["state"], &torn["metas"][1 - slot]["state"]],
+            ["unusable", "current"]
+        );
+        // Both meta pages of a clean close name the same root.
+        assert_eq!([&torn["opens"], &torn["txn"]], [&Value::Bool(true), &sound["txn"]]);
+        // Opening says the same.
+        let stat = place.run(&["stat", "words.folio"]);
+        assert!(stat.err.contains("the last end was unclean"), "{}", stat.err);
     }
 }
 
@@ -286,6 +308,27 @@ pages of an extent  free     size  pending  size
 ";
 
 #[test]
+fn tree_shows_as_many_levels_as_asked_and_counts_all() {
+    let place = Place::new();
+    let lines_of: String = (0..3000).map(|n| format!("{n:05}\t{}\n", "x".repeat(100))).collect();
+    place.run_with(&["load", "words.folio", "words"], lines_of.as_bytes()).succeeds();
+    // One leaf is the catalog.
+    let (leaves, branches) = (pages(&place, "leaf").len() - 1, pages(&place, "branch").len());
+    assert!(leaves > 50 && branches == 1, "{leaves} {branches}");
+    for (depth, shown) in [("1", 1), ("2", 1 + leaves), ("9", 1 + leaves)] {
+        let arguments = ["tree", "words.folio", "words", "--depth", depth, "--json"];
+        assert_eq!(lines(&place.run(&arguments).succeeds()).len(), shown, "{depth}");
+        let text = place.run(&arguments[..5]).succeeds().text();
+        let (nodes, levels) = text.split_once("\n\n").unwrap();
+        assert_eq!(nodes.lines().count(), 1 + shown, "{text}");
+        let levels: Vec<String> =
+            levels.lines().map(|line| line.split_whitespace().collect::<Vec<_>>().join(" ")).collect();
+        assert!(levels[1].starts_with(&format!("1 1 {leaves} ")), "{text}");
+        assert!(levels[2].starts_with(&format!("0 {leaves} 3,000 ")), "{text}");
+    }
+}
+
+#[test]
 fn tables_without_entries_are_shown() {
     let place = Place::with_types("bytes", "bytes");
     let text = place.run(&["tree", "x.folio", "t"]).succeeds().text();
@@ -416,6 +459,10 @@ fn any_bytes_end_with_a_result_or_an_error() {
             bytes[at] = u8::try_from(next(256)).unwrap();
         }
         bytes.truncate(usize::try_from(next(bytes.len() as u64 * 2)).unwrap());
+        if round % 4 == 0 {
+            // Of the last page, only some of its header is there.
+            bytes.truncate(bytes.len() / 4096 * 4096 + usize::try_from(next(32)).unwrap());
+        }
         place.write("x.folio", &bytes);
         let _ = fs::remove_file(place.path("x.folio-lock"));
         let commands: [&[&str]; 6] = [
