@@ -114,7 +114,9 @@ impl<'tx> SnapshotCopy<'tx> {
             }
             self.write_plain(&mut FileSink { storage })
         };
-        Storage::write_file(path, replace, compact, mode, write)
+        let report = Storage::write_file(path, replace, compact, mode, write)?;
+        let file = std::fs::metadata(path).map_err(|error| Error::io("stat", path, error))?;
+        Ok(CopyReport { bytes: file.len(), ..report })
     }
 
     /// Writes the copy to a stream, which gets zeros for pages that are free. A compact one is made in the
@@ -128,10 +130,9 @@ impl<'tx> SnapshotCopy<'tx> {
             return self.write_plain(&mut StreamSink { out, at: 0 });
         }
         let db = Database::new_alone(self.tx.snapshot().page_size(), Storage::temporary()?)?;
-        let txn = self.tx.txn();
-        self.write_compact(db.clone())?;
+        let made = self.write_compact(db.clone())?;
         let report = db.begin_read()?.copy().to_writer(out)?;
-        Ok(CopyReport { txn, ..report })
+        Ok(CopyReport { txn: made.txn, ..report })
     }
 
     fn write_plain(self, sink: &mut dyn Sink) -> Result<CopyReport> {
@@ -151,9 +152,11 @@ impl<'tx> SnapshotCopy<'tx> {
     fn write_compact(self, db: Database) -> Result<CopyReport> {
         let mut nobody = |_: Progress| {};
         let tell = self.progress.unwrap_or(&mut nobody);
+        // A copy has checksums of its own, under which damage would pass for what was meant.
+        let checked = verified(self.tx.snapshot(), tell)?.pages;
         let tables = self.tx.tables()?;
-        let total = tables.iter().map(|table| table.entries).sum();
-        let mut done = 0;
+        let total = tables.iter().map(|table| table.entries).sum::<u64>().max(1);
+        let mut done = 0_u64;
         for table in tables {
             let source = self.tx.open_raw(&table.name)?;
             let mut entries = source.range((Bound::Unbounded, Bound::Unbounded))?;
@@ -176,27 +179,34 @@ impl<'tx> SnapshotCopy<'tx> {
                 }
                 drop(target);
                 tx.commit()?;
-                tell(Progress { done, total });
+                let copied = u128::from(checked) * u128::from(done) / u128::from(total);
+                let copied = u64::try_from(copied).unwrap_or(checked);
+                tell(Progress { done: checked + copied, total: 2 * checked });
             }
         }
         // What the commits between have left.
         db.compact()?;
-        let txn = self.tx.txn();
-        let pages = db.stats()?.pages;
+        let pages = db.usage()?.pages;
         let bytes = pages * u64::from(self.tx.snapshot().page_size());
         db.close()?;
-        Ok(CopyReport { txn, bytes, pages })
+        Ok(CopyReport { txn: self.tx.txn(), bytes, pages })
     }
 }
 
 /// Checks every page of the snapshot, and plans the copy of them.
 fn plan<'s>(snapshot: &'s ReadSnapshot, tell: &mut dyn FnMut(Progress)) -> Result<CopyPlan<'s>> {
+    let mut census = verified(snapshot, tell)?;
+    snapshot.header_pages().into_iter().for_each(|page| census.disclaim(page));
+    snapshot.plan_copy(census.claimed_runs())
+}
+
+/// Checks every page of the snapshot, long values too: the first fault is an error.
+fn verified(snapshot: &ReadSnapshot, tell: &mut dyn FnMut(Progress)) -> Result<Census> {
     let pages = snapshot.pages();
     let root = *pages.root();
     let mut census = Census::new(root.page_count);
     // What reaches a header page is damaged.
-    let headers = snapshot.header_pages();
-    for page in headers {
+    for page in snapshot.header_pages() {
         census.claim(page, 1, "the header page");
     }
     let mut trees = vec![root.catalog, root.system];
@@ -209,8 +219,7 @@ fn plan<'s>(snapshot: &'s ReadSnapshot, tell: &mut dyn FnMut(Progress)) -> Resul
             return Err(Error::corrupted(page, "structure of the snapshot", "sound", what));
         }
     }
-    headers.into_iter().for_each(|page| census.disclaim(page));
-    snapshot.plan_copy(census.claimed_runs())
+    Ok(census)
 }
 
 /// A file in which what is left out has no blocks.

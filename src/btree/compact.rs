@@ -148,8 +148,8 @@ fn repack_window<P: PagesMut>(
     Ok(())
 }
 
-/// Copies pages that lie at or behind page `limit`, from the leaf of key `from` on, until there are `budget`.
-/// The key to go on from, and how many pages.
+/// Copies pages that lie at or behind page `limit`, from key `from` on, until there are `budget`; a value
+/// more than that is copied whole. The key to go on from, and how many pages.
 pub(crate) fn relocate<P: PagesMut>(
     pages: &mut P,
     root: &mut TreeRoot,
@@ -157,68 +157,117 @@ pub(crate) fn relocate<P: PagesMut>(
     limit: u64,
     budget: usize,
 ) -> Result<(Option<Vec<u8>>, u64)> {
-    let mut key = from.to_vec();
-    let mut moved = 0;
-    let is_far = |child: &Child| child.dirty().is_none() && child.page().0 >= limit;
-    loop {
+    let mut step = Step { limit, from: from.to_vec(), room: budget as u64, moved: 0 };
+    let end = loop {
         if root.is_empty() {
-            return Ok((None, moved));
+            break None;
         }
         if root.level == 0 {
-            moved += u64::from(is_far(&root.child));
-            let leaf = if is_far(&root.child) { Some(path::dirty_root(pages, root)?) } else { None };
-            if root.child.has_overflow() {
-                let leaf = leaf.map_or_else(|| path::dirty_root(pages, root), Ok)?;
-                moved += relocate_runs(pages, leaf, limit)?;
-            }
-            return Ok((None, moved));
+            break step.only_leaf(pages, root)?;
         }
-        let found = above(pages, root, &key)?;
-        let far_above = found.pages.iter().filter(|child| is_far(child)).count() as u64;
+        let found = above(pages, root, &step.from)?;
+        if let Some(next) = step.leaves(pages, root, &found)? {
+            break Some(next);
+        }
+        match found.end {
+            Some(end) if step.moved < step.room => step.from = end,
+            end => break end,
+        }
+    };
+    Ok((end, step.moved))
+}
+
+/// A step of moving pages to the beginning.
+struct Step {
+    limit: u64,
+    /// Where it is: everything before this key is done.
+    from: Vec<u8>,
+    /// Pages that may be moved, and that were.
+    room: u64,
+    moved: u64,
+}
+
+impl Step {
+    fn is_far(&self, child: &Child) -> bool {
+        child.dirty().is_none() && child.page().0 >= self.limit
+    }
+
+    /// A tree that is one leaf. These functions say where to go on, unless all of it is done.
+    fn only_leaf<P: PagesMut>(&mut self, pages: &mut P, root: &mut TreeRoot) -> Result<Option<Vec<u8>>> {
+        let is_far = self.is_far(&root.child);
+        if !is_far && !root.child.has_overflow() {
+            return Ok(None);
+        }
+        let leaf = path::dirty_root(pages, root)?;
+        self.moved += u64::from(is_far);
+        self.runs(pages, leaf)
+    }
+
+    /// The leaves below one branch, and the pages above it.
+    fn leaves<P: PagesMut>(
+        &mut self,
+        pages: &mut P,
+        root: &mut TreeRoot,
+        found: &Above,
+    ) -> Result<Option<Vec<u8>>> {
+        let far_above = found.pages.iter().filter(|child| self.is_far(child)).count() as u64;
         let branch = pages.page(found.pages.last().unwrap_or(&root.child), 1)?;
         let mut far = Vec::new();
-        for slot in 0..branch.len() {
+        for slot in branch.child_index(&self.from)..branch.len() {
             let child = branch.child(slot);
-            if is_far(&child) || child.has_overflow() && has_far_runs(pages, &child, limit)? {
+            if self.is_far(&child) || child.has_overflow() && self.has_far_runs(pages, &child)? {
                 far.push(slot);
             }
         }
-        if far_above > 0 || !far.is_empty() {
-            let path = dirty_above(pages, root, &found.slots)?;
-            let branch = path.frame(path.leaf()).page;
-            moved += far_above + far.len() as u64;
-            for slot in far {
-                let leaf = path::dirty_child(pages, branch, slot)?;
-                moved += relocate_runs(pages, leaf, limit)?;
+        if far_above == 0 && far.is_empty() {
+            return Ok(None);
+        }
+        let path = dirty_above(pages, root, &found.slots)?;
+        let branch = path.frame(path.leaf()).page;
+        self.moved += far_above;
+        for (i, slot) in far.into_iter().enumerate() {
+            if self.moved >= self.room && i > 0 {
+                return Ok(Some(Page::new(pages.bytes(branch)).key(slot)));
+            }
+            let is_far = self.is_far(&Page::new(pages.bytes(branch)).child(slot));
+            let leaf = path::dirty_child(pages, branch, slot)?;
+            self.moved += u64::from(is_far);
+            let next = self.runs(pages, leaf)?;
+            if next.is_some() {
+                return Ok(next);
             }
         }
-        match found.end {
-            None => return Ok((None, moved)),
-            Some(end) if moved >= budget as u64 => return Ok((Some(end), moved)),
-            Some(end) => key = end,
-        }
+        Ok(None)
     }
-}
 
-fn has_far_runs<P: Pages>(pages: &P, leaf: &Child, limit: u64) -> Result<bool> {
-    let page = pages.page(leaf, 0)?;
-    let is_far = |i| matches!(page.value(i), LeafValue::Overflow(run) if run.page().0 >= limit);
-    Ok((0..page.len()).any(is_far))
-}
-
-/// Copies the values of heap page `leaf` that lie at or behind page `limit`; how many pages of values.
-fn relocate_runs<P: PagesMut>(pages: &mut P, leaf: usize, limit: u64) -> Result<u64> {
-    let mut moved = 0;
-    for i in 0..Page::new(pages.bytes(leaf)).len() {
-        let LeafValue::Overflow(run) = Page::new(pages.bytes(leaf)).value(i) else { continue };
-        if run.word & crate::page::DIRTY != 0 || run.page().0 < limit {
-            continue;
-        }
-        let value = pages.run(&run)?.to_vec();
-        moved += crate::page::run_pages(value.len() as u64, pages.page_size());
-        let copy = pages.put_run(&value)?;
-        pages.drop_run(&run);
-        PageMut::new(pages.bytes_mut(leaf).0).overwrite_tail(i, 0, &copy.encode());
+    fn has_far_runs<P: Pages>(&self, pages: &P, leaf: &Child) -> Result<bool> {
+        let page = pages.page(leaf, 0)?;
+        let is_far = |i| matches!(page.value(i), LeafValue::Overflow(run) if run.page().0 >= self.limit);
+        Ok((0..page.len()).any(is_far))
     }
-    Ok(moved)
+
+    /// The values of heap page `leaf`: at least one that lies far behind, if there is one. Each is checked: a
+    /// copy has a checksum of its own, under which damage would pass for what was meant.
+    fn runs<P: PagesMut>(&mut self, pages: &mut P, leaf: usize) -> Result<Option<Vec<u8>>> {
+        let mut has_moved = false;
+        let page = Page::new(pages.bytes(leaf));
+        let begin = page.search(0, &self.from).unwrap_or_else(|i| i);
+        for i in begin..page.len() {
+            let page = Page::new(pages.bytes(leaf));
+            let LeafValue::Overflow(run) = page.value(i) else { continue };
+            if run.word & crate::page::DIRTY != 0 || run.page().0 < self.limit {
+                continue;
+            }
+            if has_moved && self.moved >= self.room {
+                return Ok(Some(page.key(i)));
+            }
+            let value = pages.recheck_run(&run)?.to_vec();
+            self.moved += crate::page::run_pages(value.len() as u64, pages.page_size());
+            has_moved = true;
+            let copy = pages.put_run(&value)?;
+            pages.drop_run(&run);
+            PageMut::new(pages.bytes_mut(leaf).0).overwrite_tail(i, 0, &copy.encode());
+        }
+        Ok(None)
+    }
 }

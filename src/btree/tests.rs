@@ -2,6 +2,7 @@
 //! Method: random operations on a double (heap pages, frozen now and then so that pages are clean and checked
 //! at first touch) against a `BTreeMap`, with the whole-tree check after each step.
 
+mod compact;
 mod diff;
 mod full;
 
@@ -90,6 +91,10 @@ impl Pages for Double {
             check(bytes, &self.expected(child, level))?;
         }
         Ok(Page::new(bytes))
+    }
+
+    fn recheck_run(&self, run: &OverflowRef) -> Result<&[u8]> {
+        self.run(run)
     }
 
     fn run(&self, run: &OverflowRef) -> Result<&[u8]> {

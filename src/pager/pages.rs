@@ -33,9 +33,7 @@ pub(crate) trait Pages: Sync {
 
     /// The value, its checksum computed again however long it is, and what lies behind it in its last page
     /// looked at.
-    fn recheck_run(&self, run: &OverflowRef) -> Result<&[u8]> {
-        self.run(run)
-    }
+    fn recheck_run(&self, run: &OverflowRef) -> Result<&[u8]>;
 }
 
 /// Where a tree changes its pages: on copies on the heap, named by an index that stands in the parent's cell

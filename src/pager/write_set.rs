@@ -343,6 +343,10 @@ impl Pages for WriteSet {
             _ => Err(Self::lost(at)),
         }
     }
+
+    fn recheck_run(&self, run: &OverflowRef) -> Result<&[u8]> {
+        if run.word & DIRTY == 0 { self.snapshot.recheck_run(run) } else { self.run(run) }
+    }
 }
 
 impl PagesMut for WriteSet {

@@ -8,6 +8,7 @@
 
 mod decode;
 mod inspection;
+mod laundered;
 
 use std::collections::BTreeMap;
 use std::fs;

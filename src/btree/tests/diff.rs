@@ -43,6 +43,10 @@ impl Pages for Counted<'_> {
         self.pages.page(child, level)
     }
 
+    fn recheck_run(&self, run: &OverflowRef) -> Result<&[u8]> {
+        self.pages.recheck_run(run)
+    }
+
     fn run(&self, run: &OverflowRef) -> Result<&[u8]> {
         self.runs.fetch_add(1, Ordering::Relaxed);
         self.pages.run(run)
