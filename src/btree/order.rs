@@ -86,7 +86,7 @@ pub(super) fn check_between(from: Option<Key<'_>>, page: Page<'_>, to: Option<Ke
     if page.len() == first {
         return Ok(());
     }
-    let is_low = from.is_some_and(|from| Key::of(page, first) < from);
+    let is_low = from.is_some_and(|from| is_low(page, from, Key::of(page, first)));
     if is_low || to.is_some_and(|to| Key::last_of(page) >= to) {
         return Err(disordered(page));
     }
@@ -103,14 +103,17 @@ pub(super) fn check_pair(left: Page<'_>, separator: Option<&[u8]>, right: Page<'
         (Some(a), Some(b)) => a < b,
         _ => true,
     };
-    let separator_fits = match (separator, lowest) {
-        (Some(separator), Some(lowest)) => separator <= lowest,
-        _ => true,
-    };
-    if is_before(highest, lowest) && is_before(highest, separator) && separator_fits {
+    let is_low = separator.zip(lowest).is_some_and(|(separator, lowest)| is_low(right, separator, lowest));
+    if is_before(highest, lowest) && is_before(highest, separator) && !is_low {
         return Ok(());
     }
     Err(disordered(right))
+}
+
+/// Whether the lowest key of a page does not belong behind the separator before it. A key may equal that; a
+/// separator may not, as there is a child between the two.
+fn is_low(page: Page<'_>, separator: Key<'_>, lowest: Key<'_>) -> bool {
+    if page.is_leaf() { lowest < separator } else { lowest <= separator }
 }
 
 fn disordered(page: Page<'_>) -> Error {

@@ -22,6 +22,7 @@ mod metas;
 mod mutate;
 mod page;
 mod parent;
+mod separators;
 mod sound;
 mod through;
 

@@ -14,8 +14,8 @@ const VALUES: Table<u64, &[u8]> = Table::new("values");
 fn damaged(path: &std::path::Path) -> Database {
     let mut rng = Rng(3);
     let db = create(path).unwrap();
-    db.write(|tx| tx.open(VALUES)?.insert(1, &rng.bytes(VERIFIED_MAX * 3)).map(drop)).unwrap();
-    db.write(|tx| tx.open(VALUES)?.insert(2, &rng.bytes(VERIFIED_MAX * 2)).map(drop)).unwrap();
+    db.write(|tx| tx.open(VALUES)?.insert(1, rng.bytes(VERIFIED_MAX * 3)).map(drop)).unwrap();
+    db.write(|tx| tx.open(VALUES)?.insert(2, rng.bytes(VERIFIED_MAX * 2)).map(drop)).unwrap();
     let map = db.begin_read().unwrap().page_map().unwrap();
     let runs = map.iter().filter(|record| record.kind == PageKind::Overflow);
     let run = runs.max_by_key(|record| record.page).unwrap();
