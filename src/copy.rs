@@ -82,7 +82,8 @@ impl<'tx> SnapshotCopy<'tx> {
         self
     }
 
-    /// Whether the copy may take the place of a file that is there. Default: no.
+    /// Whether the copy may take the place of a file that is there. Default: no. A database that somebody has
+    /// open by the time the copy is written is not replaced; nobody notices who opens it in that very moment.
     pub fn replace(mut self, yes: bool) -> Self {
         self.replace = yes;
         self

@@ -173,10 +173,14 @@ impl Storage {
         let mine = file.try_clone().map_err(|error| Error::io("dup", path, error))?;
         let probe = Probe::default();
         let filled = fill(Storage::new(mine, path.to_owned(), Access::ReadWrite, Reach::ThisProcess, probe))?;
-        match replace {
-            true => new.publish(&file, |from, to| std::fs::rename(from, to))?,
-            false => new.publish(&file, file::rename_to_free_name)?,
+        if !replace {
+            new.publish(&file, file::rename_to_free_name)?;
+            return Ok(filled);
         }
+        // Filling takes long. What is left to do after the second look does not.
+        sys::fsync(&file).map_err(|error| Error::io("fsync", path, error))?;
+        file::check_replaceable(path)?;
+        new.publish(&file, |from, to| std::fs::rename(from, to))?;
         Ok(filled)
     }
 

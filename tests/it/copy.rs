@@ -292,3 +292,21 @@ fn a_stream_that_fails_is_an_error() {
     }
     snapshot.copy().to_writer(&mut Full(usize::MAX)).unwrap();
 }
+
+#[test]
+fn nothing_is_replaced_that_somebody_has_opened_meanwhile() {
+    let folder = TempDir::new().unwrap();
+    let (source, path) = (folder.path().join("x.folio"), folder.path().join("y.folio"));
+    let db = create(&source).unwrap();
+    change(&db, &mut Random(1)).unwrap();
+    create(&path).unwrap().close().unwrap();
+    let snapshot = db.begin_read().unwrap();
+    for compact in [false, true] {
+        let mut other = None;
+        let mut tell = |_| drop(other.get_or_insert_with(|| open(&path).unwrap()).check());
+        let refused = snapshot.copy().compact(compact).replace(true).progress(&mut tell).to_file(&path);
+        assert!(matches!(refused, Err(Error::Locked { .. })), "{refused:?}");
+        assert!(other.unwrap().begin_read().unwrap().tables().unwrap().is_empty());
+    }
+    snapshot.copy().replace(true).to_file(&path).unwrap();
+}
