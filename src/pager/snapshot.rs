@@ -253,6 +253,11 @@ pub(crate) struct ReadSnapshot {
 }
 
 impl ReadSnapshot {
+    /// What pins it.
+    pub(super) fn slot(&self) -> &SlotIndex {
+        &self.slot
+    }
+
     /// Pins the visible root; `now` is the time, `view` gives a mapping with room for so many pages.
     #[inline]
     pub(super) fn begin(

@@ -44,10 +44,7 @@ impl ReadSnapshot {
     /// Who reads, but for this snapshot itself.
     pub(crate) fn other_readers(&self) -> Result<Vec<Reading>> {
         let mut readers = self.pages().view.base.shared.readers()?;
-        let (process, txn) = (std::process::id(), self.pages().root().txn);
-        if let Some(own) = readers.iter().position(|r| (r.process, r.txn) == (process, txn)) {
-            readers.remove(own);
-        }
+        readers.retain(|reading| !reading.has(self.slot()));
         Ok(readers)
     }
 

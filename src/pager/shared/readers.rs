@@ -34,6 +34,14 @@ pub(crate) struct Reading {
     pub(crate) txn: TxnId,
     /// When it began, by the coarse clock that all processes share.
     pub(crate) since_ms: u64,
+    slot: usize,
+}
+
+impl Reading {
+    /// Whether it is the reader that has this slot.
+    pub(in crate::pager) fn has(&self, slot: &SlotIndex) -> bool {
+        self.slot == slot.0
+    }
 }
 
 /// Chunks of one process that are named without the heap: 1,024 readers.
@@ -204,7 +212,8 @@ impl Readers {
                 let [txn, process, since_ms] = [TXN, PROCESS, SINCE].map(|i| slot[i].load(Ordering::Acquire));
                 if txn != NOTHING && txn != CLAIMED {
                     let process = u32::try_from(process).unwrap_or(0);
-                    list.push(Reading { process, txn: TxnId(txn), since_ms });
+                    let slot = chunk * CHUNK_SLOTS + number;
+                    list.push(Reading { process, txn: TxnId(txn), since_ms, slot });
                 }
             }
         }
