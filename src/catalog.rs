@@ -34,18 +34,23 @@ fn check_birth<P: Pages, S>(pages: &P, root: &TreeRoot, record: &TableRecord<S>)
 
 /// Every table, by name.
 pub(crate) fn list<P: Pages>(pages: &P, root: &TreeRoot) -> Result<Vec<(String, TableRecord<String>)>> {
-    let mut range = Range::new(pages, root, &EVERYTHING);
-    let mut tables = Vec::new();
-    while let Some(entry) = range.next_entry() {
-        let entry = entry?;
-        let page = root.child.page();
+    each(pages, root).collect()
+}
+
+/// As [`list`], one by one: behind a record that makes no sense there may be others.
+pub(crate) fn each<'p, P: Pages>(
+    pages: &'p P,
+    root: &TreeRoot,
+) -> impl Iterator<Item = Result<(String, TableRecord<String>)>> + use<'p, P> {
+    let (root, mut range) = (*root, Range::new(pages, root, &EVERYTHING));
+    std::iter::from_fn(move || range.next_entry()).map(move |entry| {
+        let (entry, page) = (entry?, root.child.page());
         let name = String::from_utf8(entry.key().into_owned())
             .map_err(|_| Error::corrupted(page.0, "name of a table", "UTF-8", "other bytes"))?;
         let record = TableRecord::decode(entry.value, page)?;
-        check_birth(pages, root, &record)?;
-        tables.push((name, record.text(page)?.to_owned()));
-    }
-    Ok(tables)
+        check_birth(pages, &root, &record)?;
+        Ok((name, record.text(page)?.to_owned()))
+    })
 }
 
 /// Whether a table can have this name and these types: its record stands in its leaf.

@@ -293,7 +293,7 @@ impl Database {
     /// # Errors
     /// [`Error::Corrupted`]: [`check`](Self::check) says more. [`Error::Io`].
     pub fn stats(&self) -> Result<Stats> {
-        inspect::stats(self.pager(), self.begin_read()?.snapshot())
+        inspect::stats(self.pager())
     }
 
     /// How much of the file is in use, and by whom. Counts no pages and fails as [`readers`](Self::readers).

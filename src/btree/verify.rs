@@ -55,9 +55,15 @@ impl Census {
         Census { claimed: Bits::default(), page_count, faults: Vec::new(), room: FAULTS_MAX, pages: 0 }
     }
 
-    /// Whether anything was found wrong so far.
-    pub(crate) fn has_faults(&self) -> bool {
-        self.room < FAULTS_MAX
+    /// How much was found wrong so far.
+    pub(crate) fn fault_count(&self) -> usize {
+        FAULTS_MAX - self.room
+    }
+
+    /// Whether this error is among the faults that were found last.
+    pub(crate) fn has_fault(&self, error: &Error) -> bool {
+        let text = error.to_string();
+        self.faults.iter().any(|(_, what)| *what == text)
     }
 
     pub(crate) fn fault(&mut self, page: impl Into<Option<u64>>, what: impl ToString) {

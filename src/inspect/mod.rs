@@ -237,7 +237,10 @@ pub struct CompactReport {
 }
 
 /// Counts everything in a snapshot. O(pages).
-pub(crate) fn stats(pager: &Pager, snapshot: &ReadSnapshot) -> Result<Stats> {
+pub(crate) fn stats(pager: &Pager) -> Result<Stats> {
+    // Before the snapshot is taken: what is durable is visible.
+    let durable_txn = pager.durable();
+    let snapshot = &pager.begin_read()?;
     let pages = snapshot.pages();
     let root = *pages.root();
     let survey = snapshot.survey()?;
@@ -268,7 +271,7 @@ pub(crate) fn stats(pager: &Pager, snapshot: &ReadSnapshot) -> Result<Stats> {
         free_pages: unused - pending_pages,
         pending_pages,
         txn: root.txn.0,
-        durable_txn: pager.durable(),
+        durable_txn,
         recovery: recovery(pager),
         tables,
     })
@@ -345,6 +348,7 @@ pub(crate) fn check(
     for (page, what) in pager.header_faults()? {
         census.fault(page, what);
     }
+    let before = census.fault_count();
     for page in pager.header_pages() {
         census.claim(page, 1, "the header page");
     }
@@ -366,15 +370,15 @@ pub(crate) fn check(
 
     btree::verify(pages, &root.catalog, Depth::Check, &mut census);
     btree::verify(pages, &root.system, Depth::Check, &mut census);
-    let tables = match catalog::list(pages, &root.catalog) {
-        Ok(tables) => tables,
-        Err(error) => {
-            if census.faults.is_empty() {
-                census.error(0, &error);
-            }
-            Vec::new()
+    let mut tables = Vec::new();
+    for table in catalog::each(pages, &root.catalog) {
+        match table {
+            Ok(table) => tables.push(table),
+            // A page of the catalog that is damaged was met before.
+            Err(error) if census.has_fault(&error) => {}
+            Err(error) => census.error(root.catalog.child.page().0, &error),
         }
-    };
+    }
     collect(&mut census, None);
     let mut entries = 0u64;
     for (name, record) in &tables {
@@ -383,9 +387,9 @@ pub(crate) fn check(
         collect(&mut census, Some(name));
     }
     // What damaged pages led to is lost as well, and says nothing new.
-    let damaged = census.has_faults();
+    let is_damaged = census.fault_count() > before;
     let mut from = 0;
-    while let Some((start, end)) = census.first_unclaimed(from).filter(|_| !damaged) {
+    while let Some((start, end)) = census.first_unclaimed(from).filter(|_| !is_damaged) {
         let what = format!("it and the {} pages behind it are neither in use nor free", end - start - 1);
         census.fault(start, what);
         from = end;

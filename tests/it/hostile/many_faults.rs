@@ -1,8 +1,10 @@
 //! Goal: a file with a fault every few bytes takes no memory for each of them: so many are listed, and the
-//! last one says that there are more.
-//! Method: a crafted file of branches all of whose children are one leaf.
+//! last one says that there are more. And no fault hides another one that has nothing to do with it.
+//! Method: a crafted file of branches all of whose children are one leaf; one with a table whose name is no
+//! text before one with a fault.
 
-use super::craft::{Child, File};
+use super::bytes::seal;
+use super::craft::{Child, File, ID, SIZE};
 use super::crafted::with_table;
 use crate::files::open_read_only;
 
@@ -49,4 +51,26 @@ fn so_many_faults_are_listed_and_the_last_says_that_there_are_more() {
         assert!(shared > LISTED / 2, "{shared}: {}", others[LISTED / 2]);
         assert!(others.iter().any(|fault| fault.table.as_deref() == Some("bad")));
     }
+}
+
+#[test]
+fn a_table_that_cannot_be_named_hides_no_fault_of_another() {
+    let mut file = File::new();
+    let mut leaf = |key: &[u8]| file.leaf(&[(key, b"1")]);
+    let (sound, odd) = (leaf(b"a"), leaf(b"b"));
+    let shared = Child { count: 7, ..sound };
+    let catalog = file.catalog(&[("a name", odd), ("b name", sound), ("c name", shared)]);
+    let mut bytes = file.finish(catalog);
+    let page = usize::try_from(catalog.page).unwrap() * SIZE;
+    let page = &mut bytes[page..page + SIZE];
+    let at = page.windows(6).position(|window| window == b"a name").unwrap();
+    page[at + 5] = 0xFF;
+    seal(&ID, page);
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("db.folio");
+    std::fs::write(&path, bytes).unwrap();
+    let faults = open_read_only(&path).unwrap().check().unwrap().faults;
+    let texts: Vec<String> = faults.iter().map(ToString::to_string).collect();
+    assert!(texts.iter().any(|text| text.contains("name of a table")), "{texts:#?}");
+    assert!(texts.iter().any(|text| text.contains("c name") && text.contains("in use")), "{texts:#?}");
 }
