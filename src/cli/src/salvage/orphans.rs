@@ -68,7 +68,9 @@ impl Trees<'_> {
             self.report.notes.push(note.to_owned());
         }
         let mut unnamed: Vec<(usize, Ranges)> = Vec::new();
-        for top in self.tops()? {
+        let tops = self.tops()?;
+        self.report.is_mixed = self.free.is_none() && !tops.is_empty();
+        for top in tops {
             if self.reached.has(top.page) {
                 continue;
             }

@@ -46,8 +46,13 @@ pub(super) struct Report {
     pub(super) notes: Vec<String>,
     /// Leaves that could not be put anywhere.
     pub(super) left_out: Vec<u64>,
+    /// Tables that are named, and of which nothing can be saved; notes tell some of them.
+    pub(super) lost_tables: u64,
     /// No root was found: nobody knows what there was.
     pub(super) rootless: bool,
+    /// Pages were taken that may have been free. Entries that had been removed, or are of other tables, may
+    /// make up for lost ones.
+    pub(super) is_mixed: bool,
     pub(super) pages: u64,
 }
 
@@ -59,10 +64,26 @@ impl Gap {
 
 impl Report {
     pub(super) fn is_lossless(&self) -> bool {
-        !self.rootless
-            && self.left_out.is_empty()
-            && self.gaps.iter().all(|gap| gap.table.is_some() && gap.lost() == 0)
-            && self.tables.iter().all(|table| table.lost_values.is_empty())
+        !self.rootless && !self.is_mixed && !self.is_something_lost()
+    }
+
+    /// Whether something is lost for certain.
+    fn is_something_lost(&self) -> bool {
+        let lacks = |table: &Saved| {
+            !table.lost_values.is_empty() || table.expected.is_some_and(|expected| table.entries < expected)
+        };
+        self.lost_tables > 0
+            || !self.left_out.is_empty()
+            || self.gaps.iter().any(|gap| gap.table.is_none() || gap.lost() > 0)
+            || self.tables.iter().any(lacks)
+    }
+
+    /// A table of which nothing is saved, and why.
+    pub(super) fn lose_table(&mut self, why: impl FnOnce() -> String) {
+        self.lost_tables += 1;
+        if self.lost_tables <= LISTED as u64 {
+            self.notes.push(why());
+        }
     }
 
     fn entries(&self) -> u64 {
@@ -107,6 +128,7 @@ impl Report {
             "pages": self.pages,
             "tables": self.tables.iter().map(table).collect::<Vec<_>>(),
             "lost_pages": self.gaps.iter().map(gap).collect::<Vec<_>>(),
+            "lost_tables": self.lost_tables,
             "left_out": self.left_out,
             "root_found": !self.rootless,
             "notes": self.notes,
@@ -137,12 +159,17 @@ impl Report {
             writeln!(out, "left out: {leaves} whose keys other leaves have as well (--json lists them)")?;
         }
         self.notes.iter().try_for_each(|note| writeln!(out, "note: {note}"))?;
+        if self.lost_tables > 0 {
+            let lost = plural(self.lost_tables, "table", "tables");
+            writeln!(out, "of {lost} no record can be used")?;
+        }
         let tables = plural(self.tables.len() as u64, "table", "tables");
         let entries = plural(self.entries(), "entry", "entries");
-        let end = match (self.is_lossless(), self.rootless) {
+        let is_known = !self.rootless && (!self.is_mixed || self.is_something_lost());
+        let end = match (self.is_lossless(), is_known) {
             (true, _) => "nothing is lost",
-            (false, true) => "whether anything is lost cannot be known",
-            (false, false) => "something is lost",
+            (false, false) => "whether anything is lost cannot be known",
+            (false, true) => "something is lost",
         };
         writeln!(out, "saved {tables} with {entries}: {end}")?;
         Ok(())
@@ -169,6 +196,6 @@ impl Report {
 }
 
 /// A key on one line of a terminal.
-fn short(key: &[u8]) -> String {
+pub(super) fn short(key: &[u8]) -> String {
     output::cut(&escaped(key), 60)
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::report::{Gap, Report, Saved};
+use super::report::{Gap, Report, Saved, short};
 use super::roots;
 use super::source::{Body, Content, Expected, Pages, Source, Verified};
 use super::target::Target;
@@ -80,8 +80,8 @@ impl<'s> Trees<'s> {
             };
             let Some(record) = value.and_then(|value| parse(&name, &value)) else {
                 if !is_old {
-                    let name = crate::output::escaped(&name);
-                    self.report.notes.push(format!("the record of table {name} makes no sense"));
+                    let why = || format!("the record of table {} makes no sense", short(&name));
+                    self.report.lose_table(why);
                 }
                 continue;
             };
@@ -105,8 +105,8 @@ impl<'s> Trees<'s> {
 
     fn table(&mut self, record: TableRecord) -> Result<(), Failure> {
         if !self.target.make(&record.name, &record.key_type, &record.value_type)? {
-            let name = crate::output::name(&record.name);
-            self.report.notes.push(format!("no table can have the name {name} and its types"));
+            let name = short(record.name.as_bytes());
+            self.report.lose_table(|| format!("no table can have the name {name} and its types"));
             return Ok(());
         }
         let table = self.add(record.name, Some(record.root.count));
@@ -135,13 +135,13 @@ impl<'s> Trees<'s> {
         }
     }
 
-    /// Puts a leaf into a table; how many entries that were.
+    /// Puts a leaf into a table; how many entries that were which it did not have.
     pub(super) fn put(&mut self, table: usize, leaf: &Verified) -> Result<u64, Failure> {
         let Body::Leaf(entries) = &leaf.body else { return Ok(0) };
         let saved = &mut self.report.tables[table];
         let done = self.target.put(&saved.name, entries, self.source)?;
         saved.entries += done.entries - done.again;
-        let found = done.entries + done.lost.len() as u64;
+        let found = done.entries - done.again + done.lost.len() as u64;
         saved.lost_values.extend(done.lost);
         Ok(found)
     }

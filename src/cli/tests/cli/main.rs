@@ -18,6 +18,7 @@ mod pipes;
 mod readers;
 mod reads;
 mod salvage;
+mod salvage_damage;
 mod terminal;
 mod top;
 mod unlocked;

@@ -1,0 +1,137 @@
+//! Goal: `salvage` claims nothing that it cannot know of a file with several damaged pages, or with pages that
+//! were made to hurt, and leaves no half of a file behind.
+//! Method: files with old versions of their pages, whose branches and free-space log are gone; pages that
+//! were changed and have the checksum that fits; an end in the middle of the work.
+
+use std::fs;
+
+use folio::inspect::{Layout, PageKind, PageMap, PageOwner, PageRecord, RawFile};
+use serde_json::Value;
+
+use crate::Place;
+use crate::salvage::{Content, content, content_of, folio_new, key, put, salvage, total};
+use crate::watch::open;
+
+/// Behind the first header page; the others have no number where pages have theirs.
+const FIRST: usize = 4096;
+
+/// The file `sound.folio` of 3,000 entries, and one that two commits changed: old pages stay in the file.
+/// Its content, its live pages and its bytes.
+fn changed_twice(place: &Place) -> (Content, PageMap, Vec<u8>) {
+    let db = folio_new(&place.path("sound.folio"), 4096);
+    put(&db, "t", (0..3000).map(|i| (key(i), vec![b'a'; 30])));
+    put(&db, "t", [(key(700), vec![b'b'; 30])].into_iter());
+    put(&db, "t", [(key(2100), vec![b'c'; 30])].into_iter());
+    let (content, map) = (content_of(&db), db.begin_read().unwrap().page_map().unwrap());
+    db.close().unwrap();
+    (content, map, fs::read(place.path("sound.folio")).unwrap())
+}
+
+/// Zeros the pages that have a header with this kind, old ones too.
+fn zero_all(bytes: &mut [u8], kinds: &[u8]) {
+    for (i, page) in bytes[FIRST..].chunks_exact_mut(4096).enumerate() {
+        let number = u64::try_from(i + FIRST / 4096).unwrap();
+        if page[8..16] == number.to_le_bytes() && kinds.contains(&page[4]) {
+            page.fill(0);
+        }
+    }
+}
+
+fn zero(bytes: &mut [u8], record: &PageRecord) {
+    let at = usize::try_from(record.page).unwrap() * 4096;
+    bytes[at..at + 4096].fill(0);
+}
+
+/// Changes a page, which has the right checksum afterwards too.
+fn change(bytes: &mut [u8], layout: &Layout, page: u64, change: impl FnOnce(&mut [u8])) {
+    let size = layout.page_size as usize;
+    let at = usize::try_from(page).unwrap() * size;
+    let page = &mut bytes[at..at + size];
+    change(page);
+    let sum = layout.value_sum(&page[4..]).unwrap();
+    page[..4].copy_from_slice(&sum.to_le_bytes());
+}
+
+/// A file with the table `t` of one leaf: its bytes and layout, the page of its catalog and its leaf.
+fn small(place: &Place, page_size: u32) -> (Vec<u8>, Layout, u64, PageRecord) {
+    let path = place.path("sound.folio");
+    let db = folio_new(&path, page_size);
+    put(&db, "t", (0..20).map(|i| (key(i), vec![1; 30])));
+    let map = db.begin_read().unwrap().page_map().unwrap();
+    db.close().unwrap();
+    let catalog = map.iter().find(|record| record.owner == PageOwner::Catalog).unwrap().page;
+    let leaf = map.iter().find(|record| matches!(record.owner, PageOwner::Table(_))).unwrap();
+    (fs::read(&path).unwrap(), RawFile::open(&path).unwrap().layout().unwrap().unwrap(), catalog, leaf)
+}
+
+/// Where the record of the one table stands in the catalog's page: it begins with its root.
+fn record_in(page: &[u8], leaf: &PageRecord) -> usize {
+    let root = [leaf.page.to_le_bytes(), leaf.birth.to_le_bytes()].concat();
+    let found = page.windows(16).position(|bytes| bytes[..6] == root[..6] && bytes[8..] == root[8..]);
+    found.expect("the record of the table")
+}
+
+#[test]
+fn old_versions_of_entries_do_not_make_up_for_lost_ones() {
+    let place = Place::new();
+    let (sound, map, mut bytes) = changed_twice(&place);
+    zero_all(&mut bytes, &[2, 3]);
+    let lost = map.iter().filter(|record| record.kind == PageKind::Leaf).nth(20).unwrap();
+    zero(&mut bytes, &lost);
+    place.write("damaged.folio", &bytes);
+    let (run, json) = salvage(&place);
+    assert_eq!((run.code, &json["lossless"]), (Some(1), &Value::Bool(false)), "{json:#}");
+    assert_eq!(json["entries"], total(&sound) - u64::from(lost.entries), "{json:#}");
+    // The newest of what was found twice is there.
+    let saved = content(&place, "saved.folio");
+    assert!(saved.keys().all(|entry| sound.contains_key(entry)), "an old value");
+    let gaps = json["lost_pages"].as_array().unwrap();
+    assert_eq!((gaps.len(), &gaps[0]["found"]), (1, &json["entries"]), "{json:#}");
+}
+
+#[test]
+fn where_free_space_is_unknown_nobody_can_say_that_nothing_is_lost() {
+    let place = Place::new();
+    let (_, map, mut bytes) = changed_twice(&place);
+    // Removed entries come back, and would make up for those of the leaf.
+    let lost = map.iter().filter(|record| record.kind == PageKind::Leaf).nth(20).unwrap();
+    let db = open(&place, "sound.folio");
+    let tx = db.begin_write().unwrap();
+    (0..u64::from(lost.entries)).for_each(|i| {
+        assert!(tx.open_raw("t").unwrap().remove(&key(usize::try_from(i).unwrap())).unwrap());
+    });
+    tx.commit().unwrap();
+    db.close().unwrap();
+    bytes.clone_from(&fs::read(place.path("sound.folio")).unwrap());
+    zero_all(&mut bytes, &[2, 3]);
+    zero(&mut bytes, &lost);
+    place.write("damaged.folio", &bytes);
+    let (run, json) = salvage(&place);
+    assert_eq!((run.code, &json["lossless"]), (Some(1), &Value::Bool(false)), "{json:#}");
+    fs::remove_file(place.path("saved.folio")).unwrap();
+    let text = place.run(&["salvage", "damaged.folio", "saved.folio"]).text();
+    assert!(!text.contains("nothing is lost"), "{text}");
+}
+
+#[test]
+fn a_table_with_fewer_entries_than_its_record_says_has_lost_some() {
+    let place = Place::new();
+    let (mut bytes, layout, catalog, leaf) = small(&place, 4096);
+    change(&mut bytes, &layout, catalog, |page| page[record_in(page, &leaf) + 16] += 1);
+    place.write("damaged.folio", &bytes);
+    let (run, json) = salvage(&place);
+    assert_eq!((run.code, &json["lossless"]), (Some(1), &Value::Bool(false)), "{json:#}");
+    assert_eq!((&json["entries"], &json["tables"][0]["expected"]), (&20.into(), &21.into()), "{json:#}");
+}
+
+#[test]
+fn a_table_whose_record_makes_no_sense_is_lost() {
+    let place = Place::new();
+    let (mut bytes, layout, catalog, leaf) = small(&place, 4096);
+    change(&mut bytes, &layout, catalog, |page| page[record_in(page, &leaf) + 32] = 9);
+    place.write("damaged.folio", &bytes);
+    let (run, json) = salvage(&place);
+    assert_eq!((run.code, &json["lossless"]), (Some(1), &Value::Bool(false)), "{json:#}");
+    assert_eq!(json["lost_tables"], 1, "{json:#}");
+    assert!(json["notes"][0].as_str().unwrap().contains("table t makes no sense"), "{json:#}");
+}
