@@ -3,6 +3,7 @@
 //! Method: files with old versions of their pages, whose branches and free-space log are gone; pages that
 //! were changed and have the checksum that fits; an end in the middle of the work.
 
+use std::collections::BTreeSet;
 use std::fs;
 
 use folio::inspect::{Layout, PageKind, PageMap, PageOwner, PageRecord, RawFile};
@@ -134,4 +135,24 @@ fn a_table_whose_record_makes_no_sense_is_lost() {
     assert_eq!((run.code, &json["lossless"]), (Some(1), &Value::Bool(false)), "{json:#}");
     assert_eq!(json["lost_tables"], 1, "{json:#}");
     assert!(json["notes"][0].as_str().unwrap().contains("table t makes no sense"), "{json:#}");
+}
+
+#[test]
+#[cfg(unix)]
+fn the_new_file_has_its_name_when_it_is_whole_and_not_before() {
+    let place = Place::new();
+    let (sound, _, bytes) = changed_twice(&place);
+    place.write("damaged.folio", &bytes);
+    // The system ends it when its file grows too long: it can clean up nothing.
+    let run = place.shell("ulimit -c 0; ulimit -f 300; exec folio salvage damaged.folio saved.folio");
+    assert!(run.code != Some(0) && run.text().is_empty(), "{:?} {}", run.code, run.text());
+    assert!(!place.path("saved.folio").exists());
+    let names = || -> BTreeSet<String> {
+        let names = fs::read_dir(place.folder.path()).unwrap();
+        names.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect()
+    };
+    let mut before = names();
+    place.run(&["salvage", "damaged.folio", "saved.folio"]).succeeds();
+    assert!(before.insert("saved.folio".to_owned()) && names() == before, "{:?} {before:?}", names());
+    assert_eq!(content(&place, "saved.folio"), sound);
 }
