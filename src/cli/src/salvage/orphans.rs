@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use super::report::Gap;
 use super::source::{Body, Expected, Verified};
-use super::trees::{Trees, is_of_catalog};
+use super::trees::{Limits, Trees, is_of_catalog};
 use crate::failure::Failure;
 
 /// Tables for leaves that overlap; what overlaps with leaves in all of them is left out.
@@ -33,7 +33,7 @@ type Ranges = BTreeMap<Vec<u8>, Vec<u8>>;
 impl Trees<'_> {
     /// Tables that pages of the catalog name which the walk did not come to: the newest page first.
     pub(super) fn lost_tables(&mut self) -> Result<(), Failure> {
-        if !self.report.rootless && self.report.gaps.iter().all(|gap| gap.table.is_some()) {
+        if !self.report.rootless && !self.report.lacks_catalog() {
             return Ok(());
         }
         let mut found: Vec<(bool, u64, u64)> = Vec::new();
@@ -86,9 +86,9 @@ impl Trees<'_> {
                     }
                 },
             };
-            let limits = (None, None);
-            let found =
-                self.walk(&top.expected(), limits, Some(table), &mut |trees, leaf| trees.put(table, &leaf))?;
+            let found = self.walk(&top.expected(), Limits::default(), Some(table), &mut |trees, leaf| {
+                trees.put(table, &leaf)
+            })?;
             if let Some(gap) = gap {
                 self.report.gaps[gap].found += found;
             }
@@ -107,8 +107,8 @@ impl Trees<'_> {
                 if matches!(found.body, Body::Log { .. }) || is_of_catalog(&found) {
                     return;
                 }
-                if let Body::Branch(cells) = &found.body {
-                    children.extend(cells.iter().map(|(_, child)| (child.page, child.birth)));
+                if let Body::Branch(branch) = &found.body {
+                    children.extend(branch.children().map(|child| (child.page, child.birth)));
                 }
                 pages.push(Top { page: found.page, birth: found.birth, level: found.level });
             })?;
@@ -132,12 +132,12 @@ impl Trees<'_> {
                 }
                 let Verified { level, body, .. } = found;
                 match body {
-                    Body::Branch(children) => {
-                        let child = if i == 0 { children.first() } else { children.last() };
-                        let Some((separator, child)) = child else { break };
+                    Body::Branch(branch) => {
+                        let child = if i == 0 { 0 } else { branch.len().saturating_sub(1) };
+                        let Some(below) = branch.children().nth(child) else { break };
                         // Where the page below is damaged, its separator has to do.
-                        *end = Some(separator.clone());
-                        at = Expected::below(child, level);
+                        *end = Some(branch.separator(child));
+                        at = Expected::below(below, level);
                     }
                     Body::Leaf(entries) => {
                         let entry = if i == 0 { entries.first() } else { entries.last() };

@@ -2,9 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use super::report::{Gap, Report, Saved, short};
+use super::report::{Lost, Report, Saved, short};
 use super::roots;
-use super::source::{Body, Content, Expected, Pages, Source, Verified};
+use super::source::{Body, Branch, Content, Expected, Pages, Source, Verified};
 use super::target::Target;
 use crate::failure::Failure;
 
@@ -16,8 +16,25 @@ pub(super) struct TableRecord {
     root: Expected,
 }
 
-/// Keys between which something lies.
-type Limits = (Option<Vec<u8>>, Option<Vec<u8>>);
+/// Keys between which something lies: separators of the branches above it, and which of them.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Limits<'b> {
+    from: Option<(&'b Branch, usize)>,
+    to: Option<(&'b Branch, usize)>,
+}
+
+impl<'b> Limits<'b> {
+    /// Those of a child of a branch that has these.
+    fn of(self, branch: &'b Branch, child: usize) -> Limits<'b> {
+        let from = if child == 0 { self.from } else { Some((branch, child)) };
+        let to = if child + 1 < branch.len() { Some((branch, child + 1)) } else { self.to };
+        Limits { from, to }
+    }
+
+    fn keys(self) -> [Option<Vec<u8>>; 2] {
+        [self.from, self.to].map(|limit| limit.map(|(branch, child)| branch.separator(child)))
+    }
+}
 
 /// See the module.
 pub(super) struct Trees<'s> {
@@ -34,7 +51,7 @@ pub(super) struct Trees<'s> {
 impl<'s> Trees<'s> {
     pub(super) fn new(source: &'s mut Source, target: Target) -> Trees<'s> {
         let reached = Pages::new(source.pages);
-        let mut report = Report { pages: source.pages, ..Report::default() };
+        let mut report = Report::of(source.pages);
         if source.is_guessed {
             report.notes.push("no meta page says what the checksums depend on: the pages agree on it".into());
         }
@@ -52,22 +69,17 @@ impl<'s> Trees<'s> {
         if root.catalog.page == 0 {
             return Ok(());
         }
-        let mut leaves = Vec::new();
-        let found = self.walk(&Expected::of(&root.catalog), (None, None), None, &mut |_, leaf| {
-            leaves.push(leaf);
+        self.walk(&Expected::of(&root.catalog), Limits::default(), None, &mut |trees, leaf| {
+            trees.catalog_leaf(leaf, false)?;
             Ok(0)
-        });
-        found?;
-        for leaf in leaves {
-            self.catalog_leaf(leaf, false)?;
-        }
+        })?;
         Ok(())
     }
 
     /// Whether something may lie below what is damaged.
     pub(super) fn is_incomplete(&self) -> bool {
         let nothing = self.report.rootless && self.report.tables.is_empty();
-        nothing || self.report.gaps.iter().any(|gap| gap.table.is_none() || gap.level > 0)
+        nothing || self.report.lacks_catalog() || self.report.lacks_branch()
     }
 
     /// The tables of a catalog leaf; of an old one, those that are not known and whose root is as it was.
@@ -113,13 +125,13 @@ impl<'s> Trees<'s> {
         if record.root.page == 0 {
             return Ok(());
         }
-        self.walk(&record.root, (None, None), Some(table), &mut |trees, leaf| trees.put(table, &leaf))?;
+        self.walk(&record.root, Limits::default(), Some(table), &mut |trees, leaf| trees.put(table, &leaf))?;
         Ok(())
     }
 
     fn add(&mut self, name: String, expected: Option<u64>) -> usize {
         self.names.insert(name.clone());
-        self.report.tables.push(Saved { name, expected, entries: 0, lost_values: Vec::new() });
+        self.report.tables.push(Saved { name, expected, entries: 0, lost_values: Vec::new(), lost_more: 0 });
         self.report.tables.len() - 1
     }
 
@@ -142,7 +154,7 @@ impl<'s> Trees<'s> {
         let done = self.target.put(&saved.name, entries, self.source)?;
         saved.entries += done.entries - done.again;
         let found = done.entries - done.again + done.lost.len() as u64;
-        saved.lost_values.extend(done.lost);
+        self.report.lose_values(table, done.lost);
         Ok(found)
     }
 
@@ -150,7 +162,7 @@ impl<'s> Trees<'s> {
     pub(super) fn walk(
         &mut self,
         expected: &Expected,
-        limits: Limits,
+        limits: Limits<'_>,
         table: Option<usize>,
         take: &mut dyn FnMut(&mut Self, Verified) -> Result<u64, Failure>,
     ) -> Result<u64, Failure> {
@@ -160,18 +172,15 @@ impl<'s> Trees<'s> {
             false => self.source.expected(expected)?,
         };
         let Some(page) = found else {
-            let Expected { page, birth, count, level } = *expected;
-            let (from, to) = limits;
-            self.report.gaps.push(Gap { table, page, level, birth, from, to, expected: count, found: 0 });
+            self.report.lose(Lost { table, page: *expected }, || limits.keys());
             return Ok(0);
         };
         self.reached.claim(page.page);
-        let Body::Branch(children) = &page.body else { return take(self, page) };
+        let Body::Branch(branch) = &page.body else { return take(self, page) };
         let mut found = 0;
-        for (i, (separator, child)) in children.iter().enumerate() {
-            let from = if i == 0 { limits.0.clone() } else { Some(separator.clone()) };
-            let to = children.get(i + 1).map(|(key, _)| key.clone()).or_else(|| limits.1.clone());
-            found += self.walk(&Expected::below(child, page.level), (from, to), table, take)?;
+        for (i, child) in branch.children().enumerate() {
+            let limits = limits.of(branch, i);
+            found += self.walk(&Expected::below(child, page.level), limits, table, take)?;
         }
         Ok(found)
     }
