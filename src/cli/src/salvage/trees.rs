@@ -140,7 +140,7 @@ impl<'s> Trees<'s> {
         let mut number = 1;
         loop {
             let name = format!("salvaged-{number}");
-            if !self.names.contains(&name) && self.target.make(&name, "[u8]", "[u8]")? {
+            if !self.names.contains(&name) && self.target.make(&name, "bytes", "bytes")? {
                 return Ok(self.add(name, None));
             }
             number += 1;

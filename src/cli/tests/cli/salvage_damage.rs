@@ -43,6 +43,11 @@ fn zero(bytes: &mut [u8], record: &PageRecord) {
     bytes[at..at + 4096].fill(0);
 }
 
+/// The names of the tables that were saved.
+fn tables(json: &Value) -> Vec<&str> {
+    json["tables"].as_array().unwrap().iter().map(|table| table["table"].as_str().unwrap()).collect()
+}
+
 /// Changes a page, which has the right checksum afterwards too.
 fn change(bytes: &mut [u8], layout: &Layout, page: u64, change: impl FnOnce(&mut [u8])) {
     let size = layout.page_size as usize;
@@ -232,4 +237,17 @@ fn pages_with_long_keys_that_lead_nowhere_take_little_memory_and_time() {
         let more = json["more_lost_pages"]["pages"].as_u64().unwrap();
         assert_eq!(listed + more, (CHILDREN - 1) * u64::from(levels));
     }
+}
+
+#[test]
+fn tables_of_unknown_type_have_a_type_that_the_tool_knows() {
+    let place = Place::new();
+    let (_, map, mut bytes) = changed_twice(&place);
+    zero_all(&mut bytes, &[2]);
+    map.iter().filter(|record| record.owner == PageOwner::Catalog).for_each(|page| zero(&mut bytes, &page));
+    place.write("damaged.folio", &bytes);
+    let (_, json) = salvage(&place);
+    let name = *tables(&json).iter().find(|name| name.starts_with("salvaged-")).unwrap();
+    let run = place.run(&["scan", "saved.folio", name, "--prefix", "key/00"]).succeeds();
+    assert!(run.text().lines().count() > 0);
 }
