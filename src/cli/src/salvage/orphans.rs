@@ -24,6 +24,15 @@ impl Top {
     }
 }
 
+/// A leaf that lies in a gap of a table.
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Filling {
+    birth: u64,
+    page: u64,
+    gap: usize,
+    table: usize,
+}
+
 /// The first key and the last.
 type KeyRange = (Vec<u8>, Vec<u8>);
 
@@ -67,7 +76,8 @@ impl Trees<'_> {
             let note = "what is free cannot be read: entries that had been removed may be back";
             self.report.notes.push(note.to_owned());
         }
-        let mut unnamed: Vec<(usize, Ranges)> = Vec::new();
+        self.is_below_orphans = true;
+        let (mut unnamed, mut leaves): (Vec<(usize, Ranges)>, Vec<Filling>) = (Vec::new(), Vec::new());
         let tops = self.tops()?;
         self.report.is_mixed = self.free.is_none() && !tops.is_empty();
         for top in tops {
@@ -75,28 +85,34 @@ impl Trees<'_> {
                 continue;
             }
             let Some((first, last)) = self.keys(top)? else { continue };
+            let (root, limits) = (top.expected(), Limits::default());
             let gap = self.gap_for(top, &first, &last);
-            let table = match gap.and_then(|gap| self.report.gaps[gap].table) {
-                Some(table) => table,
-                None => match self.table_for(&mut unnamed, first, last)? {
-                    Some(table) => table,
-                    None => {
-                        self.report.left_out.push(top.page);
-                        continue;
-                    }
-                },
-            };
-            let found = self.walk(&top.expected(), Limits::default(), Some(table), &mut |trees, leaf| {
-                trees.put(table, &leaf)
-            })?;
-            if let Some(gap) = gap {
-                self.report.gaps[gap].found += found;
+            if let Some((gap, Some(table))) = gap.map(|gap| (gap, self.report.gaps[gap].table)) {
+                self.walk(&root, limits, Some(table), &mut |_, leaf| {
+                    leaves.push(Filling { birth: leaf.birth, page: leaf.page, gap, table });
+                    Ok(0)
+                })?;
+            } else if let Some(table) = self.table_for(&mut unnamed, first, last)? {
+                self.walk(&root, limits, Some(table), &mut |trees, leaf| trees.put(table, &leaf))?;
+            } else {
+                self.report.left_out.push(top.page);
+            }
+        }
+        self.fill_gaps(leaves)
+    }
+
+    /// The oldest leaves first: what is younger replaces what it finds.
+    fn fill_gaps(&mut self, mut leaves: Vec<Filling>) -> Result<(), Failure> {
+        leaves.sort_unstable();
+        for Filling { page, gap, table, .. } in leaves {
+            if let Some(leaf) = self.source.page(page)? {
+                self.report.gaps[gap].found += self.put(table, &leaf)?;
             }
         }
         Ok(())
     }
 
-    /// Pages without a parent, the oldest first: what is younger replaces what it finds.
+    /// Pages without a parent. The newest of each level has its pages first, and older versions what is left.
     fn tops(&mut self) -> Result<Vec<Top>, Failure> {
         let (mut pages, mut children) = (Vec::new(), Vec::new());
         {
@@ -116,7 +132,7 @@ impl Trees<'_> {
         let children: HashMap<u64, u64> = children.into_iter().collect();
         pages.retain(|top| children.get(&top.page) != Some(&top.birth));
         // Trees before single leaves, which could go between theirs.
-        pages.sort_unstable_by_key(|top| (std::cmp::Reverse(top.level), top.birth, top.page));
+        pages.sort_unstable_by_key(|top| std::cmp::Reverse((top.level, top.birth, top.page)));
         Ok(pages)
     }
 
@@ -154,9 +170,11 @@ impl Trees<'_> {
 
     /// The one gap in which these keys lie, of the one table that has such.
     fn gap_for(&self, top: Top, first: &[u8], last: &[u8]) -> Option<usize> {
+        // Where free pages are known, no old version of a lost page is among those that were found.
+        let least = if self.free.is_none() { top.level } else { top.level.saturating_add(1) };
         let fits = |gap: &Gap| {
             gap.table.is_some()
-                && gap.level > top.level
+                && gap.level >= least
                 && gap.birth >= top.birth
                 && gap.from.as_ref().is_none_or(|from| &**from <= first)
                 && gap.to.as_ref().is_none_or(|to| last < &**to)

@@ -251,3 +251,45 @@ fn tables_of_unknown_type_have_a_type_that_the_tool_knows() {
     let run = place.run(&["scan", "saved.folio", name, "--prefix", "key/00"]).succeeds();
     assert!(run.text().lines().count() > 0);
 }
+
+#[test]
+fn old_versions_of_a_lost_branch_lead_to_its_leaves() {
+    let place = Place::new();
+    let (sound, map, mut bytes) = changed_twice(&place);
+    zero_all(&mut bytes, &[3]);
+    let root = map.iter().find(|record| record.kind == PageKind::Branch).unwrap();
+    zero(&mut bytes, &root);
+    place.write("damaged.folio", &bytes);
+    let (run, json) = salvage(&place);
+    assert_eq!((run.code, tables(&json)), (Some(1), vec!["t"]), "{json:#}");
+    let gaps = json["lost_pages"].as_array().unwrap();
+    assert_eq!(
+        (gaps.len(), &gaps[0]["page"], &gaps[0]["found"]),
+        (1, &root.page.into(), &3000.into()),
+        "{json:#}"
+    );
+    assert!(content(&place, "saved.folio") == sound, "an old value replaced a newer one");
+}
+
+#[test]
+fn the_first_unnamed_table_is_the_newest_version_and_the_second_lacks_nothing() {
+    let place = Place::new();
+    let (sound, _, mut bytes) = changed_twice(&place);
+    zero_all(&mut bytes, &[3]);
+    // The catalog's leaves, old ones too: the record of a table has its types in it.
+    for page in bytes[FIRST..].chunks_exact_mut(4096) {
+        if page[4] == 1 && page.windows(7).any(|bytes| bytes == b"str[u8]") {
+            page.fill(0);
+        }
+    }
+    place.write("damaged.folio", &bytes);
+    let (_, json) = salvage(&place);
+    let mut newest = content(&place, "saved.folio");
+    newest.retain(|(table, _, _), _| table == "salvaged-1");
+    let without_table = |content: Content| -> BTreeSet<(Vec<u8>, Vec<u8>)> {
+        content.into_keys().map(|(_, key, value)| (key, value)).collect()
+    };
+    assert!(without_table(newest) == without_table(sound), "{json:#}");
+    let gaps = json["lost_pages"].as_array().unwrap();
+    assert!(gaps.iter().all(|gap| gap["table"].is_null()), "{json:#}");
+}
