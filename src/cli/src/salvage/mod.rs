@@ -19,7 +19,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use crate::failure::Failure;
+use crate::failure::{Failure, verdict};
 use report::Report;
 use source::Source;
 use target::Target;
@@ -58,8 +58,7 @@ impl Salvage {
         let mut source = Source::open(&self.damaged, self.page_size)?;
         let target = Target::create(&self.new, source.layout.page_size)?;
         let report = fill(&mut source, target)?;
-        report.print(self.json)?;
-        if report.is_lossless() { Ok(()) } else { Err(Failure::Printed) }
+        verdict(report.is_lossless(), report.print(self.json))
     }
 }
 

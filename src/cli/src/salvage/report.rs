@@ -1,11 +1,10 @@
 //! What was found, and what was lost.
 
-use std::io::Write;
+use std::io::{self, Write};
 
 use serde_json::{Value, json};
 
 use super::source::Expected;
-use crate::failure::Failure;
 use crate::output::{self, escaped, grouped, plural};
 
 /// So many keys and gaps are listed for people; JSON has more of them.
@@ -159,15 +158,14 @@ impl Report {
         self.tables.iter().map(|table| table.entries).sum()
     }
 
-    pub(super) fn print(&self, as_json: bool) -> Result<(), Failure> {
+    pub(super) fn print(&self, as_json: bool) -> io::Result<()> {
         let mut out = output::stdout();
         if as_json {
             writeln!(out, "{}", output::json(&format!("{:#}", self.json())))?;
         } else {
             self.text(&mut out)?;
         }
-        out.flush()?;
-        Ok(())
+        out.flush()
     }
 
     fn json(&self) -> Value {
@@ -206,7 +204,7 @@ impl Report {
         })
     }
 
-    fn text(&self, out: &mut impl Write) -> Result<(), Failure> {
+    fn text(&self, out: &mut impl Write) -> io::Result<()> {
         for saved in &self.tables {
             let of = saved.expected.filter(|expected| *expected != saved.entries);
             let of = of.map_or(String::new(), |expected| format!(" of {}", grouped(expected)));

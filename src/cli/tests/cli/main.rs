@@ -19,6 +19,8 @@ mod readers;
 mod reads;
 mod salvage;
 mod salvage_damage;
+#[cfg(unix)]
+mod salvage_verdicts;
 mod terminal;
 mod top;
 mod unlocked;
