@@ -36,8 +36,8 @@ pub(super) enum Body {
     Log { older: u64, older_birth: u64, records: Vec<LogRecord> },
 }
 
-/// Separators are put together when they are asked for: with a long prefix, all of them have hundreds of times
-/// the bytes of the page.
+/// Separators are put together when they are asked for: with a long prefix, all of them have hundreds of
+/// times the bytes of the page.
 pub(super) struct Branch {
     prefix: Vec<u8>,
     cells: Vec<(Vec<u8>, ChildFields)>,

@@ -1,5 +1,5 @@
-//! Goal: `salvage` claims nothing that it cannot know of a file with several damaged pages, or with pages that
-//! were made to hurt, and leaves no half of a file behind.
+//! Goal: `salvage` claims nothing that it cannot know of a file with several damaged pages, or with pages
+//! that were made to hurt, and leaves no half of a file behind.
 //! Method: files with old versions of their pages, whose branches and free-space log are gone; pages that
 //! were changed and have the checksum that fits; an end in the middle of the work.
 
