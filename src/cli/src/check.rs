@@ -1,12 +1,12 @@
 //! `folio check`: whether every page of a database is what it must be.
 
-use std::io::Write;
+use std::io::{self, Write};
 
 use clap::Args;
-use folio::Fault;
+use folio::{CheckReport, Fault};
 use serde_json::json;
 
-use crate::failure::Failure;
+use crate::failure::{Failure, verdict};
 use crate::open::ToRead;
 use crate::output;
 use crate::output::{grouped, plural};
@@ -32,6 +32,10 @@ impl Check {
         let progress = Progress::of_things("checking", 0);
         let report = db.check_with(&mut |step| progress.set_of(step.done, step.total))?;
         drop(progress);
+        verdict(report.is_ok(), self.write(&report))
+    }
+
+    fn write(&self, report: &CheckReport) -> io::Result<()> {
         let mut out = output::stdout();
         if self.json {
             let fault =
@@ -55,7 +59,6 @@ impl Check {
         } else {
             report.faults.iter().try_for_each(|fault| writeln!(out, "{fault}"))?;
         }
-        out.flush()?;
-        if report.is_ok() { Ok(()) } else { Err(Failure::Printed) }
+        out.flush()
     }
 }

@@ -55,6 +55,16 @@ impl Failure {
     }
 }
 
+/// How a command ends that has written what it found, which is good or bad. A reader that went away does not
+/// make it better.
+pub(crate) fn verdict(is_good: bool, written: io::Result<()>) -> Result<(), Failure> {
+    match written {
+        Err(error) if is_good || error.kind() != io::ErrorKind::BrokenPipe => Err(Failure::Output(error)),
+        _ if is_good => Ok(()),
+        _ => Err(Failure::Printed),
+    }
+}
+
 impl From<folio::Error> for Failure {
     fn from(error: folio::Error) -> Self {
         Failure::Database(error)

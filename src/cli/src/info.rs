@@ -7,7 +7,7 @@ use clap::Args;
 use folio::inspect::{Examination, HeadPage, HeadState, LockFile, MetaPage, MetaState, Presence, RawFile};
 use serde_json::{Value, json};
 
-use crate::failure::{Failure, chain};
+use crate::failure::{Failure, chain, verdict};
 use crate::file_system::{FileSystem, file_system};
 use crate::output;
 use crate::output::Align::Left;
@@ -47,13 +47,11 @@ impl Info {
     pub(crate) fn run(self) -> Result<(), Failure> {
         let facts = Facts::of(&self.db)?;
         let mut out = output::stdout();
-        if self.json {
-            writeln!(out, "{}", output::json(&format!("{:#}", facts.json())))?;
-        } else {
-            facts.write(&mut out)?;
-        }
-        out.flush()?;
-        if facts.refusal().is_some() { Err(Failure::Printed) } else { Ok(()) }
+        let written = match self.json {
+            true => writeln!(out, "{}", output::json(&format!("{:#}", facts.json()))),
+            false => facts.write(&mut out),
+        };
+        verdict(facts.refusal().is_none(), written.and_then(|()| out.flush()))
     }
 }
 

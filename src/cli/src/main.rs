@@ -2,7 +2,8 @@
 //!
 //! One file per command, over the library's public face only. Guarantees: results go to standard output and
 //! nothing else does; errors go to standard error as `folio: <message>`; the exit code is 0, 1 for an error
-//! and 2 for wrong usage; a reader of standard output that goes away ends the tool quietly with exit code 0.
+//! and 2 for wrong usage; a reader of standard output that goes away ends the tool quietly with exit code 0,
+//! or 1 where the command knows of faults.
 
 use std::process::ExitCode;
 

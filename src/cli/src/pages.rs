@@ -7,7 +7,7 @@ use folio::Fault;
 use folio::inspect::{PageKind, PageMap, PageOwner, PageRecord};
 use serde_json::{Value, json};
 
-use crate::failure::Failure;
+use crate::failure::{Failure, verdict};
 use crate::open::ToRead;
 use crate::output;
 use crate::output::{grouped, percent, ratio};
@@ -76,6 +76,10 @@ impl Pages {
                 Some(number) => Some(PageOwner::Table(u32::try_from(number).unwrap_or(u32::MAX))),
             },
         };
+        verdict(map.faults().is_empty(), self.write(&map, table))
+    }
+
+    fn write(&self, map: &PageMap, table: Option<PageOwner>) -> io::Result<()> {
         let (mut out, width) = (output::stdout(), output::width());
         if !self.json {
             write_row(&mut out, width, &HEAD.map(str::to_owned), "table")?;
@@ -86,8 +90,8 @@ impl Pages {
         };
         for record in map.iter().filter(is_wanted) {
             match self.json {
-                true => writeln!(out, "{}", output::json(&json_of(&map, &record).to_string()))?,
-                false => write_record(&mut out, width, &map, &record)?,
+                true => writeln!(out, "{}", output::json(&json_of(map, &record).to_string()))?,
+                false => write_record(&mut out, width, map, &record)?,
             }
         }
         for fault in map.faults() {
@@ -96,8 +100,7 @@ impl Pages {
                 false => writeln!(out, "{}", output::name(&fault.to_string()))?,
             }
         }
-        out.flush()?;
-        if map.faults().is_empty() { Ok(()) } else { Err(Failure::Printed) }
+        out.flush()
     }
 }
 

@@ -7,7 +7,7 @@ use clap::Args;
 use folio::inspect::TreeNode;
 use serde_json::json;
 
-use crate::failure::Failure;
+use crate::failure::{Failure, verdict};
 use crate::open::ToRead;
 use crate::output;
 use crate::output::Align::Right;
@@ -50,14 +50,10 @@ impl Tree {
         let entries = tx.open_raw(&self.table)?.len();
         let page_size = u64::from(tx.page_size());
         let mut out = output::stdout();
-        if !self.json {
-            write_row(
-                &mut out,
-                ["page", "level", "entries", "cells", "fill", "birth", "from"].map(str::to_owned),
-            )?;
-        }
         let mut levels: BTreeMap<u8, Level> = BTreeMap::new();
-        let (mut written, mut is_damaged) = (Ok(()), false);
+        let head = ["page", "level", "entries", "cells", "fill", "birth", "from"].map(str::to_owned);
+        let mut written = if self.json { Ok(()) } else { write_row(&mut out, head) };
+        let mut is_damaged = false;
         // What a machine reads needs no table at the end.
         let depth = if self.json { self.depth } else { u32::MAX };
         tx.visit_tree(&self.table, depth, &mut |node| {
@@ -75,12 +71,10 @@ impl Tree {
                 };
             }
         })?;
-        written?;
-        if !self.json {
-            write_levels(&mut out, &levels, entries, page_size)?;
+        if written.is_ok() && !self.json {
+            written = write_levels(&mut out, &levels, entries, page_size);
         }
-        out.flush()?;
-        if is_damaged { Err(Failure::Printed) } else { Ok(()) }
+        verdict(!is_damaged, written.and_then(|()| out.flush()))
     }
 }
 

@@ -19,7 +19,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use crate::failure::Failure;
+use crate::failure::{Failure, verdict};
 use report::Report;
 use source::Source;
 use target::Target;
@@ -33,6 +33,9 @@ use trees::Trees;
 /// below a damaged page is looked for in the whole file; what belongs to no known table goes to tables
 /// salvaged-1, salvaged-2 and so on. Says what was lost: pages, values, and the keys between which entries
 /// are missing. Nobody should write to DAMAGED meanwhile.
+///
+/// NEW appears under its name when it is whole and on the disk, or not at all. Until then it is named
+/// .folio-salvage-.. in the same directory, and stays there if the command is killed.
 ///
 /// The exit code is 0 if nothing was lost, and 1 if something was or nothing could be read.
 #[derive(Debug, Args)]
@@ -54,17 +57,8 @@ impl Salvage {
     pub(crate) fn run(self) -> Result<(), Failure> {
         let mut source = Source::open(&self.damaged, self.page_size)?;
         let target = Target::create(&self.new, source.layout.page_size)?;
-        match fill(&mut source, target) {
-            Ok(report) => {
-                report.print(self.json)?;
-                if report.is_lossless() { Ok(()) } else { Err(Failure::Printed) }
-            }
-            Err(failure) => {
-                // Half of what could be read would be taken for all of it.
-                Target::discard(&self.new);
-                Err(failure)
-            }
-        }
+        let report = fill(&mut source, target)?;
+        verdict(report.is_lossless(), report.print(self.json))
     }
 }
 

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use super::report::Gap;
 use super::source::{Body, Expected, Verified};
-use super::trees::{Trees, is_of_catalog};
+use super::trees::{Limits, Trees, is_of_catalog};
 use crate::failure::Failure;
 
 /// Tables for leaves that overlap; what overlaps with leaves in all of them is left out.
@@ -24,6 +24,15 @@ impl Top {
     }
 }
 
+/// A leaf that lies in a gap of a table.
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Filling {
+    birth: u64,
+    page: u64,
+    gap: usize,
+    table: usize,
+}
+
 /// The first key and the last.
 type KeyRange = (Vec<u8>, Vec<u8>);
 
@@ -33,7 +42,7 @@ type Ranges = BTreeMap<Vec<u8>, Vec<u8>>;
 impl Trees<'_> {
     /// Tables that pages of the catalog name which the walk did not come to: the newest page first.
     pub(super) fn lost_tables(&mut self) -> Result<(), Failure> {
-        if !self.report.rootless && self.report.gaps.iter().all(|gap| gap.table.is_some()) {
+        if !self.report.rootless && !self.report.lacks_catalog() {
             return Ok(());
         }
         let mut found: Vec<(bool, u64, u64)> = Vec::new();
@@ -67,34 +76,43 @@ impl Trees<'_> {
             let note = "what is free cannot be read: entries that had been removed may be back";
             self.report.notes.push(note.to_owned());
         }
-        let mut unnamed: Vec<(usize, Ranges)> = Vec::new();
-        for top in self.tops()? {
+        self.is_below_orphans = true;
+        let (mut unnamed, mut leaves): (Vec<(usize, Ranges)>, Vec<Filling>) = (Vec::new(), Vec::new());
+        let tops = self.tops()?;
+        self.report.is_mixed = self.free.is_none() && !tops.is_empty();
+        for top in tops {
             if self.reached.has(top.page) {
                 continue;
             }
             let Some((first, last)) = self.keys(top)? else { continue };
+            let (root, limits) = (top.expected(), Limits::default());
             let gap = self.gap_for(top, &first, &last);
-            let table = match gap.and_then(|gap| self.report.gaps[gap].table) {
-                Some(table) => table,
-                None => match self.table_for(&mut unnamed, first, last)? {
-                    Some(table) => table,
-                    None => {
-                        self.report.left_out.push(top.page);
-                        continue;
-                    }
-                },
-            };
-            let limits = (None, None);
-            let found =
-                self.walk(&top.expected(), limits, Some(table), &mut |trees, leaf| trees.put(table, &leaf))?;
-            if let Some(gap) = gap {
-                self.report.gaps[gap].found += found;
+            if let Some((gap, Some(table))) = gap.map(|gap| (gap, self.report.gaps[gap].table)) {
+                self.walk(&root, limits, Some(table), &mut |_, leaf| {
+                    leaves.push(Filling { birth: leaf.birth, page: leaf.page, gap, table });
+                    Ok(0)
+                })?;
+            } else if let Some(table) = self.table_for(&mut unnamed, first, last)? {
+                self.walk(&root, limits, Some(table), &mut |trees, leaf| trees.put(table, &leaf))?;
+            } else {
+                self.report.left_out.push(top.page);
+            }
+        }
+        self.fill_gaps(leaves)
+    }
+
+    /// The oldest leaves first: what is younger replaces what it finds.
+    fn fill_gaps(&mut self, mut leaves: Vec<Filling>) -> Result<(), Failure> {
+        leaves.sort_unstable();
+        for Filling { page, gap, table, .. } in leaves {
+            if let Some(leaf) = self.source.page(page)? {
+                self.report.gaps[gap].found += self.put(table, &leaf)?;
             }
         }
         Ok(())
     }
 
-    /// Pages without a parent, the oldest first: what is younger replaces what it finds.
+    /// Pages without a parent. The newest of each level has its pages first, and older versions what is left.
     fn tops(&mut self) -> Result<Vec<Top>, Failure> {
         let (mut pages, mut children) = (Vec::new(), Vec::new());
         {
@@ -105,8 +123,8 @@ impl Trees<'_> {
                 if matches!(found.body, Body::Log { .. }) || is_of_catalog(&found) {
                     return;
                 }
-                if let Body::Branch(cells) = &found.body {
-                    children.extend(cells.iter().map(|(_, child)| (child.page, child.birth)));
+                if let Body::Branch(branch) = &found.body {
+                    children.extend(branch.children().map(|child| (child.page, child.birth)));
                 }
                 pages.push(Top { page: found.page, birth: found.birth, level: found.level });
             })?;
@@ -114,7 +132,7 @@ impl Trees<'_> {
         let children: HashMap<u64, u64> = children.into_iter().collect();
         pages.retain(|top| children.get(&top.page) != Some(&top.birth));
         // Trees before single leaves, which could go between theirs.
-        pages.sort_unstable_by_key(|top| (std::cmp::Reverse(top.level), top.birth, top.page));
+        pages.sort_unstable_by_key(|top| std::cmp::Reverse((top.level, top.birth, top.page)));
         Ok(pages)
     }
 
@@ -130,12 +148,12 @@ impl Trees<'_> {
                 }
                 let Verified { level, body, .. } = found;
                 match body {
-                    Body::Branch(children) => {
-                        let child = if i == 0 { children.first() } else { children.last() };
-                        let Some((separator, child)) = child else { break };
+                    Body::Branch(branch) => {
+                        let child = if i == 0 { 0 } else { branch.len().saturating_sub(1) };
+                        let Some(below) = branch.children().nth(child) else { break };
                         // Where the page below is damaged, its separator has to do.
-                        *end = Some(separator.clone());
-                        at = Expected::below(child, level);
+                        *end = Some(branch.separator(child));
+                        at = Expected::below(below, level);
                     }
                     Body::Leaf(entries) => {
                         let entry = if i == 0 { entries.first() } else { entries.last() };
@@ -152,9 +170,11 @@ impl Trees<'_> {
 
     /// The one gap in which these keys lie, of the one table that has such.
     fn gap_for(&self, top: Top, first: &[u8], last: &[u8]) -> Option<usize> {
+        // Where free pages are known, no old version of a lost page is among those that were found.
+        let least = if self.free.is_none() { top.level } else { top.level.saturating_add(1) };
         let fits = |gap: &Gap| {
             gap.table.is_some()
-                && gap.level > top.level
+                && gap.level >= least
                 && gap.birth >= top.birth
                 && gap.from.as_ref().is_none_or(|from| &**from <= first)
                 && gap.to.as_ref().is_none_or(|to| last < &**to)

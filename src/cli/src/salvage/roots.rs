@@ -64,7 +64,7 @@ impl Young<'_> {
         let Some(page) = found else { return Ok(false) };
         match &page.body {
             Body::Branch(children) => {
-                for (_, child) in children {
+                for child in children.children() {
                     if !self.tree(&Expected::below(child, page.level), is_catalog)? {
                         return Ok(false);
                     }

@@ -32,13 +32,33 @@ pub(super) struct Verified {
 
 pub(super) enum Body {
     Leaf(Vec<(Vec<u8>, Content)>),
-    /// Separators, the first of them empty, and children.
-    Branch(Vec<(Vec<u8>, ChildFields)>),
-    Log {
-        older: u64,
-        older_birth: u64,
-        records: Vec<LogRecord>,
-    },
+    Branch(Branch),
+    Log { older: u64, older_birth: u64, records: Vec<LogRecord> },
+}
+
+/// Separators are put together when they are asked for: with a long prefix, all of them have hundreds of
+/// times the bytes of the page.
+pub(super) struct Branch {
+    prefix: Vec<u8>,
+    cells: Vec<(Vec<u8>, ChildFields)>,
+}
+
+impl Branch {
+    pub(super) fn children(&self) -> impl DoubleEndedIterator<Item = &ChildFields> {
+        self.cells.iter().map(|(_, child)| child)
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.cells.len()
+    }
+
+    /// The least key that may be below a child; the first child's is empty.
+    pub(super) fn separator(&self, child: usize) -> Vec<u8> {
+        match child {
+            0 => Vec::new(),
+            _ => [&self.prefix[..], &self.cells[child].0].concat(),
+        }
+    }
 }
 
 pub(super) enum Content {
@@ -122,11 +142,11 @@ impl Source {
                 Body::Leaf(cells.into_iter().filter_map(entry).collect())
             }
             PageBody::Branch { prefix, cells, .. } => {
-                let child = |(i, cell): (usize, folio::inspect::BranchCell<'_>)| {
-                    let prefix = if i == 0 { &[] } else { prefix };
-                    cell.child.map(|child| ([prefix, cell.suffix].concat(), child))
+                let child = |cell: folio::inspect::BranchCell<'_>| {
+                    cell.child.map(|child| (cell.suffix.to_vec(), child))
                 };
-                Body::Branch(cells.into_iter().enumerate().filter_map(child).collect())
+                let cells = cells.into_iter().filter_map(child).collect();
+                Body::Branch(Branch { prefix: prefix.to_vec(), cells })
             }
             PageBody::FreeLog { older, older_birth, records, .. } => {
                 Body::Log { older, older_birth, records }

@@ -1,5 +1,10 @@
 //! The new database: tables with what was found.
+//!
+//! It has another name until it is whole: half of what could be read would be taken for all of it.
 
+use std::ffi::OsString;
+use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 
 use folio::{Database, Durability, WriteTransaction};
@@ -16,6 +21,77 @@ pub(super) struct Target {
     db: Database,
     tx: Option<WriteTransaction>,
     bytes: usize,
+    // Behind the database, which is closed before its file is removed.
+    file: Unfinished,
+}
+
+/// The file as long as it has no name of its own. Dropping it removes it.
+struct Unfinished {
+    /// What it will be named.
+    to: PathBuf,
+    path: PathBuf,
+}
+
+impl Unfinished {
+    fn beside(to: &Path) -> Result<Unfinished, Failure> {
+        // What is there is told at once, whatever it is.
+        if to.symlink_metadata().is_ok() {
+            return Err(folio::Error::AlreadyExists { path: to.to_owned() }.into());
+        }
+        let number =
+            |number: u32| to.with_file_name(format!(".folio-salvage-{}-{number}", std::process::id()));
+        let mut names = (0..u32::MAX).map(number);
+        let free =
+            names.find(|path| path.symlink_metadata().is_err() && lock_of(path).symlink_metadata().is_err());
+        let path = free.ok_or_else(|| Failure::Message("no name is free for the new file".to_owned()))?;
+        Ok(Unfinished { to: to.to_owned(), path })
+    }
+
+    /// Gives it its name, which nobody else has taken meanwhile.
+    fn publish(self) -> Result<(), Failure> {
+        let failed = |source: io::Error| match source.kind() {
+            io::ErrorKind::AlreadyExists => folio::Error::AlreadyExists { path: self.to.clone() }.into(),
+            _ => Failure::Input { name: self.to.display().to_string(), source },
+        };
+        match fs::hard_link(&self.path, &self.to) {
+            // Where a file has one name only, a moment is left in which somebody could take it.
+            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
+                if self.to.symlink_metadata().is_ok() {
+                    return Err(failed(io::ErrorKind::AlreadyExists.into()));
+                }
+                fs::rename(&self.path, &self.to).map_err(failed)?;
+            }
+            linked => linked.map_err(failed)?,
+        }
+        let to = self.to.clone();
+        drop(self);
+        sync_folder_of(&to).map_err(|source| Failure::Input { name: to.display().to_string(), source })
+    }
+}
+
+impl Drop for Unfinished {
+    fn drop(&mut self) {
+        for path in [&self.path, &lock_of(&self.path)] {
+            // It stays if it cannot be removed: an error that led here is told.
+            let _ = fs::remove_file(path);
+        }
+    }
+}
+
+fn lock_of(path: &Path) -> PathBuf {
+    let mut lock: OsString = path.as_os_str().to_owned();
+    lock.push("-lock");
+    PathBuf::from(lock)
+}
+
+/// So that a name lasts.
+fn sync_folder_of(path: &Path) -> io::Result<()> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+    match cfg!(unix) {
+        true => fs::File::open(folder.unwrap_or(Path::new(".")))?.sync_all(),
+        // Other systems do not open folders.
+        false => Ok(()),
+    }
 }
 
 /// What became of the entries of a leaf.
@@ -31,17 +107,8 @@ pub(super) struct Put {
 
 impl Target {
     pub(super) fn create(path: &Path, page_size: u32) -> Result<Target, Failure> {
-        Ok(Target { db: open::new(path, page_size)?, tx: None, bytes: 0 })
-    }
-
-    /// Takes away what was begun.
-    pub(super) fn discard(path: &Path) {
-        let mut lock = path.as_os_str().to_owned();
-        lock.push("-lock");
-        for path in [path.to_owned(), PathBuf::from(lock)] {
-            // It stays if it cannot be removed: the error that led here is told.
-            let _ = std::fs::remove_file(path);
-        }
+        let file = Unfinished::beside(path)?;
+        Ok(Target { db: open::new(&file.path, page_size)?, tx: None, bytes: 0, file })
     }
 
     fn tx(&mut self) -> Result<&WriteTransaction, Failure> {
@@ -107,9 +174,10 @@ impl Target {
         Ok(done)
     }
 
-    /// All of it is on the disk.
+    /// All of it is on the disk, and has its name.
     pub(super) fn close(mut self) -> Result<(), Failure> {
         self.commit()?;
-        Ok(self.db.close()?)
+        self.db.close()?;
+        self.file.publish()
     }
 }

@@ -2,9 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use super::report::{Gap, Report, Saved};
+use super::report::{Lost, Report, Saved, short};
 use super::roots;
-use super::source::{Body, Content, Expected, Pages, Source, Verified};
+use super::source::{Body, Branch, Content, Expected, Pages, Source, Verified};
 use super::target::Target;
 use crate::failure::Failure;
 
@@ -16,8 +16,25 @@ pub(super) struct TableRecord {
     root: Expected,
 }
 
-/// Keys between which something lies.
-type Limits = (Option<Vec<u8>>, Option<Vec<u8>>);
+/// Keys between which something lies: separators of the branches above it, and which of them.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Limits<'b> {
+    from: Option<(&'b Branch, usize)>,
+    to: Option<(&'b Branch, usize)>,
+}
+
+impl<'b> Limits<'b> {
+    /// Those of a child of a branch that has these.
+    fn of(self, branch: &'b Branch, child: usize) -> Limits<'b> {
+        let from = if child == 0 { self.from } else { Some((branch, child)) };
+        let to = if child + 1 < branch.len() { Some((branch, child + 1)) } else { self.to };
+        Limits { from, to }
+    }
+
+    fn keys(self) -> [Option<Vec<u8>>; 2] {
+        [self.from, self.to].map(|limit| limit.map(|(branch, child)| branch.separator(child)))
+    }
+}
 
 /// See the module.
 pub(super) struct Trees<'s> {
@@ -28,17 +45,19 @@ pub(super) struct Trees<'s> {
     pub(super) reached: Pages,
     /// What the free-space log calls free or pending; none where it is damaged.
     pub(super) free: Option<Pages>,
+    /// What is walked may be an old version: what other trees have of it is not missing.
+    pub(super) is_below_orphans: bool,
     names: BTreeSet<String>,
 }
 
 impl<'s> Trees<'s> {
     pub(super) fn new(source: &'s mut Source, target: Target) -> Trees<'s> {
         let reached = Pages::new(source.pages);
-        let mut report = Report { pages: source.pages, ..Report::default() };
+        let mut report = Report::of(source.pages);
         if source.is_guessed {
             report.notes.push("no meta page says what the checksums depend on: the pages agree on it".into());
         }
-        Trees { source, target, report, reached, free: None, names: BTreeSet::new() }
+        Trees { source, target, report, reached, free: None, is_below_orphans: false, names: BTreeSet::new() }
     }
 
     /// Every tree of the state that is saved.
@@ -52,22 +71,17 @@ impl<'s> Trees<'s> {
         if root.catalog.page == 0 {
             return Ok(());
         }
-        let mut leaves = Vec::new();
-        let found = self.walk(&Expected::of(&root.catalog), (None, None), None, &mut |_, leaf| {
-            leaves.push(leaf);
+        self.walk(&Expected::of(&root.catalog), Limits::default(), None, &mut |trees, leaf| {
+            trees.catalog_leaf(leaf, false)?;
             Ok(0)
-        });
-        found?;
-        for leaf in leaves {
-            self.catalog_leaf(leaf, false)?;
-        }
+        })?;
         Ok(())
     }
 
     /// Whether something may lie below what is damaged.
     pub(super) fn is_incomplete(&self) -> bool {
         let nothing = self.report.rootless && self.report.tables.is_empty();
-        nothing || self.report.gaps.iter().any(|gap| gap.table.is_none() || gap.level > 0)
+        nothing || self.report.lacks_catalog() || self.report.lacks_branch()
     }
 
     /// The tables of a catalog leaf; of an old one, those that are not known and whose root is as it was.
@@ -80,8 +94,8 @@ impl<'s> Trees<'s> {
             };
             let Some(record) = value.and_then(|value| parse(&name, &value)) else {
                 if !is_old {
-                    let name = crate::output::escaped(&name);
-                    self.report.notes.push(format!("the record of table {name} makes no sense"));
+                    let why = || format!("the record of table {} makes no sense", short(&name));
+                    self.report.lose_table(why);
                 }
                 continue;
             };
@@ -105,21 +119,21 @@ impl<'s> Trees<'s> {
 
     fn table(&mut self, record: TableRecord) -> Result<(), Failure> {
         if !self.target.make(&record.name, &record.key_type, &record.value_type)? {
-            let name = crate::output::name(&record.name);
-            self.report.notes.push(format!("no table can have the name {name} and its types"));
+            let name = short(record.name.as_bytes());
+            self.report.lose_table(|| format!("no table can have the name {name} and its types"));
             return Ok(());
         }
         let table = self.add(record.name, Some(record.root.count));
         if record.root.page == 0 {
             return Ok(());
         }
-        self.walk(&record.root, (None, None), Some(table), &mut |trees, leaf| trees.put(table, &leaf))?;
+        self.walk(&record.root, Limits::default(), Some(table), &mut |trees, leaf| trees.put(table, &leaf))?;
         Ok(())
     }
 
     fn add(&mut self, name: String, expected: Option<u64>) -> usize {
         self.names.insert(name.clone());
-        self.report.tables.push(Saved { name, expected, entries: 0, lost_values: Vec::new() });
+        self.report.tables.push(Saved { name, expected, entries: 0, lost_values: Vec::new(), lost_more: 0 });
         self.report.tables.len() - 1
     }
 
@@ -128,21 +142,21 @@ impl<'s> Trees<'s> {
         let mut number = 1;
         loop {
             let name = format!("salvaged-{number}");
-            if !self.names.contains(&name) && self.target.make(&name, "[u8]", "[u8]")? {
+            if !self.names.contains(&name) && self.target.make(&name, "bytes", "bytes")? {
                 return Ok(self.add(name, None));
             }
             number += 1;
         }
     }
 
-    /// Puts a leaf into a table; how many entries that were.
+    /// Puts a leaf into a table; how many entries that were which it did not have.
     pub(super) fn put(&mut self, table: usize, leaf: &Verified) -> Result<u64, Failure> {
         let Body::Leaf(entries) = &leaf.body else { return Ok(0) };
         let saved = &mut self.report.tables[table];
         let done = self.target.put(&saved.name, entries, self.source)?;
         saved.entries += done.entries - done.again;
-        let found = done.entries + done.lost.len() as u64;
-        saved.lost_values.extend(done.lost);
+        let found = done.entries - done.again + done.lost.len() as u64;
+        self.report.lose_values(table, done.lost);
         Ok(found)
     }
 
@@ -150,28 +164,26 @@ impl<'s> Trees<'s> {
     pub(super) fn walk(
         &mut self,
         expected: &Expected,
-        limits: Limits,
+        limits: Limits<'_>,
         table: Option<usize>,
         take: &mut dyn FnMut(&mut Self, Verified) -> Result<u64, Failure>,
     ) -> Result<u64, Failure> {
         let found = match self.reached.has(expected.page) {
+            true if self.is_below_orphans => return Ok(0),
             // In a file made to hurt a page may have many parents.
             true => None,
             false => self.source.expected(expected)?,
         };
         let Some(page) = found else {
-            let Expected { page, birth, count, level } = *expected;
-            let (from, to) = limits;
-            self.report.gaps.push(Gap { table, page, level, birth, from, to, expected: count, found: 0 });
+            self.report.lose(Lost { table, page: *expected }, || limits.keys());
             return Ok(0);
         };
         self.reached.claim(page.page);
-        let Body::Branch(children) = &page.body else { return take(self, page) };
+        let Body::Branch(branch) = &page.body else { return take(self, page) };
         let mut found = 0;
-        for (i, (separator, child)) in children.iter().enumerate() {
-            let from = if i == 0 { limits.0.clone() } else { Some(separator.clone()) };
-            let to = children.get(i + 1).map(|(key, _)| key.clone()).or_else(|| limits.1.clone());
-            found += self.walk(&Expected::below(child, page.level), (from, to), table, take)?;
+        for (i, child) in branch.children().enumerate() {
+            let limits = limits.of(branch, i);
+            found += self.walk(&Expected::below(child, page.level), limits, table, take)?;
         }
         Ok(found)
     }

@@ -18,6 +18,9 @@ mod pipes;
 mod readers;
 mod reads;
 mod salvage;
+mod salvage_damage;
+#[cfg(unix)]
+mod salvage_verdicts;
 mod terminal;
 mod top;
 mod unlocked;

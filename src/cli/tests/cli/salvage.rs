@@ -16,9 +16,9 @@ use crate::watch::open;
 use crate::{Place, Run};
 
 /// Every entry with its table; how often each is there.
-type Content = BTreeMap<(String, Vec<u8>, Vec<u8>), u32>;
+pub(crate) type Content = BTreeMap<(String, Vec<u8>, Vec<u8>), u32>;
 
-fn put(db: &Database, table: &str, entries: impl Iterator<Item = (Vec<u8>, Vec<u8>)>) {
+pub(crate) fn put(db: &Database, table: &str, entries: impl Iterator<Item = (Vec<u8>, Vec<u8>)>) {
     let tx = db.begin_write().unwrap();
     {
         let mut table = tx.create_raw(table, "str", "[u8]").unwrap();
@@ -27,7 +27,7 @@ fn put(db: &Database, table: &str, entries: impl Iterator<Item = (Vec<u8>, Vec<u
     tx.commit().unwrap();
 }
 
-fn key(i: usize) -> Vec<u8> {
+pub(crate) fn key(i: usize) -> Vec<u8> {
     format!("key/{i:05}").into_bytes()
 }
 
@@ -52,19 +52,19 @@ fn make(place: &Place, page_size: u32) {
 }
 
 #[expect(unsafe_code, reason = "opening a file has a contract: only this test knows it")]
-fn folio_new(path: &Path, page_size: u32) -> Database {
+pub(crate) fn folio_new(path: &Path, page_size: u32) -> Database {
     // SAFETY: only this test knows the file.
     unsafe { Database::options().create_new(true).page_size(page_size).open(path) }.unwrap()
 }
 
-fn content(place: &Place, name: &str) -> Content {
+pub(crate) fn content(place: &Place, name: &str) -> Content {
     let db = open(place, name);
     let report = db.check().unwrap();
     assert!(report.is_ok(), "{:?}", report.faults);
     content_of(&db)
 }
 
-fn content_of(db: &Database) -> Content {
+pub(crate) fn content_of(db: &Database) -> Content {
     let tx = db.begin_read().unwrap();
     let mut content = Content::new();
     for table in tx.tables().unwrap() {
@@ -90,7 +90,7 @@ fn saved(place: &Place, json: &Value) -> Content {
     saved
 }
 
-fn salvage(place: &Place) -> (Run, Value) {
+pub(crate) fn salvage(place: &Place) -> (Run, Value) {
     for name in ["saved.folio", "saved.folio-lock"] {
         let _ = fs::remove_file(place.path(name));
     }
@@ -125,7 +125,7 @@ fn assert_within(saved: &Content, sound: &Content, named: bool) {
     }
 }
 
-fn total(content: &Content) -> u64 {
+pub(crate) fn total(content: &Content) -> u64 {
     content.values().map(|count| u64::from(*count)).sum()
 }
 
