@@ -1,6 +1,6 @@
 //! Streams of LMDB's text format: several tables, each with a header, in one transaction.
 
-use std::io::{Write, stderr};
+use std::io::Write;
 
 use clap::{Args, ValueEnum};
 use folio::types::Buffer;
@@ -8,7 +8,7 @@ use folio::{Error, RawTableMut, WriteTransaction};
 
 use super::TableArgs;
 use super::lines::Lines;
-use crate::failure::{Failure, chain};
+use crate::failure::{Failure, chain, say};
 use crate::lmdb::parse::{Event, Parser};
 use crate::lmdb::shape::Shape;
 use crate::lmdb::{Header, is_table_record};
@@ -131,10 +131,7 @@ pub(super) fn load(
         };
         match event.map_err(|reason| lines.fault(&reason))? {
             Event::Nothing => {}
-            Event::Note(text) => {
-                // Where standard error is closed, nobody wants to know.
-                let _ = writeln!(stderr(), "folio: {}: {text}", lines.place());
-            }
+            Event::Note(text) => say(&format!("{}: {text}", lines.place())),
             Event::Begin => {
                 let begun = Section::begin(args, parser.header());
                 section = Some(begun.map_err(|reason| lines.fault(&reason))?);
