@@ -1,11 +1,18 @@
 //! Which file system a file is on, as Linux tells in /proc.
 
 use std::fs;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 
 use crate::output;
+
+/// Whether two names are those of one file, which is there.
+pub(crate) fn is_same(a: &Path, b: &Path) -> bool {
+    let place = |path: &Path| fs::metadata(path).map(|file| (file.dev(), file.ino())).ok();
+    place(a).is_some_and(|at| Some(at) == place(b))
+}
 
 /// A file system that is mounted.
 #[derive(Debug, PartialEq, Eq)]
