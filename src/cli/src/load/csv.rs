@@ -14,8 +14,8 @@ pub(super) struct Csv {
     row: Row,
     /// The line that the row began with.
     began: u64,
-    /// Of the current file.
-    header: Option<Header>,
+    /// That of a file, which has this number.
+    header: Option<(u64, Header)>,
     key: Vec<u8>,
     value: Vec<u8>,
 }
@@ -40,7 +40,7 @@ impl Csv {
         self.row.clear();
         let mut is_open = false;
         loop {
-            let before = self.lines.number();
+            let before = self.lines.file();
             if !self.lines.advance()? {
                 return match is_open {
                     true => Err(self.fault("a quote is not closed")),
@@ -52,7 +52,7 @@ impl Csv {
                 if self.lines.line().is_empty() {
                     continue;
                 }
-            } else if self.lines.number() <= before {
+            } else if self.lines.file() != before {
                 let reason = "a quote in the last row of the file before is not closed";
                 return Err(self.lines.fault(reason));
             }
@@ -113,18 +113,17 @@ impl Header {
 impl Source for Csv {
     fn next(&mut self) -> Result<Option<Entry<'_>>, Failure> {
         loop {
-            let was_at = self.lines.number();
             if !self.advance()? {
                 return Ok(None);
             }
             // Each file names its columns.
-            let header = self.header.filter(|_| self.began > was_at);
-            let Some(header) = header else {
-                self.header = Header::of(self.row.cells());
-                if self.header.is_none() {
+            let file = self.lines.file();
+            let Some((_, header)) = self.header.filter(|(of, _)| *of == file) else {
+                let Some(header) = Header::of(self.row.cells()) else {
                     return Err(self
                         .fault("the first row of a file names the columns: key,value or key,value,base64"));
-                }
+                };
+                self.header = Some((file, header));
                 continue;
             };
             self.parse(header).map_err(|reason| self.fault(&reason))?;

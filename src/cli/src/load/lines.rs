@@ -31,6 +31,8 @@ pub(super) struct Lines {
     /// Still to be read, last first.
     waiting: Vec<PathBuf>,
     current: Option<Box<dyn BufRead>>,
+    /// How many were opened.
+    opened: u64,
     name: String,
     line: Vec<u8>,
     /// What ended it.
@@ -52,7 +54,8 @@ impl Lines {
         let bytes_total = waiting.iter().map(size).sum();
         let (name, line) = (String::new(), Vec::new());
         let end: &[u8] = b"";
-        Lines { waiting, current: None, name, line, end, number: 0, bytes_read: 0, bytes_total }
+        let (current, opened, number, bytes_read) = (None, 0, 0, 0);
+        Lines { waiting, current, opened, name, line, end, number, bytes_read, bytes_total }
     }
 
     /// Reads the next line; false if there is none. It is then in [`Lines::line`].
@@ -64,6 +67,7 @@ impl Lines {
                     let Some(path) = self.waiting.pop() else { return Ok(false) };
                     let (reader, name) = open(&path)?;
                     (self.name, self.number) = (name, 0);
+                    self.opened += 1;
                     self.current.insert(reader)
                 }
             };
@@ -98,6 +102,11 @@ impl Lines {
     /// Its number in its file, from 1 on.
     pub(super) fn number(&self) -> u64 {
         self.number
+    }
+
+    /// Which file it is in, from 1 on: a name may be given twice.
+    pub(super) fn file(&self) -> u64 {
+        self.opened
     }
 
     /// A failure of the line just read.
