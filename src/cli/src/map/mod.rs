@@ -29,8 +29,8 @@ use text::Palette;
 /// pages than cells, a cell is 2, 4, 8 or more of them, which the map says, and shows what most of them are;
 /// with --by fill, their mean. A damaged page is always shown.
 ///
-/// Without -o the map is drawn in the terminal, in coloured blocks; with NO_COLOR or in a pipe, in letters.
-/// The colours are those that people with any colour vision can tell apart.
+/// Without -o the map is drawn in the terminal, in coloured blocks; with NO_COLOR, with TERM=dumb or in a
+/// pipe, in letters. The colours are those that people with any colour vision can tell apart.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  folio map words.folio\n  folio map words.folio --by fill -o words.png")]
 pub(crate) struct MapPages {

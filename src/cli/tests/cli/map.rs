@@ -180,6 +180,7 @@ fn a_terminal_shows_the_colours_and_not_with_no_color() {
         (&[][..], Some(vt100::Color::Rgb(LEAF[0], LEAF[1], LEAF[2]))),
         (&[("COLORTERM", "")], Some(vt100::Color::Idx(74))),
         (&[("NO_COLOR", "1")], None),
+        (&[("TERM", "dumb")], None),
     ] {
         let map = OnTerminal::start(&place, &["map", "x.folio"], variables);
         let (status, screen, cells) = map.ends_with_cells();
