@@ -1,6 +1,6 @@
 //! Rows of RFC 4180 under a row that names the columns.
 
-use super::lines::Lines;
+use super::lines::{LONGEST, Lines};
 use super::{Entry, Source};
 use crate::column::Column;
 use crate::csv::Row;
@@ -38,7 +38,7 @@ impl Csv {
     /// Reads the next row; false if there is none.
     fn advance(&mut self) -> Result<bool, Failure> {
         self.row.clear();
-        let mut is_open = false;
+        let (mut is_open, mut len) = (false, 0);
         loop {
             let before = self.lines.file();
             if !self.lines.advance()? {
@@ -57,6 +57,10 @@ impl Csv {
                 return Err(self.lines.fault(reason));
             }
             let mut line = self.lines.line();
+            len += line.len();
+            if len > LONGEST {
+                return Err(self.fault("the row is longer than any entry: is a quote not closed?"));
+            }
             if self.lines.number() == 1 {
                 // The mark of the byte order that spreadsheets write.
                 line = line.strip_prefix(b"\xef\xbb\xbf").unwrap_or(line);

@@ -1,20 +1,30 @@
 //! Lines of several files one after the other, and the format in which each of them is a key.
 
 use std::fs::{self, File};
-use std::io::{self, BufRead, BufReader};
+use std::io::{self, BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 
-use super::{Entry, Source};
+use rustix::io::Errno;
+
+use super::{Entry, Source, VALUE_MAX};
 use crate::column::Column;
 use crate::failure::Failure;
 
 const BUFFER: usize = 1 << 20;
 
+/// So much is read before memory for more is asked for.
+const PART: usize = 64 << 10;
+
+/// Longer than this is no entry: the longest value, each byte of it written with four characters.
+pub(super) const LONGEST: usize = 4 * VALUE_MAX + (1 << 20);
+
 /// Fails for the first input that does not exist or cannot be opened, so that nothing is created before.
-pub(super) fn check_inputs(inputs: &[PathBuf]) -> Result<(), Failure> {
+/// Folders are for those who look into them.
+pub(super) fn check_inputs(inputs: &[PathBuf], folders_too: bool) -> Result<(), Failure> {
     for path in inputs.iter().filter(|path| !is_stdin(path)) {
         let opened = fs::metadata(path).and_then(|found| match found.is_file() {
             true => File::open(path).map(drop),
+            false if found.is_dir() && !folders_too => Err(Errno::ISDIR.into()),
             false => Ok(()),
         });
         opened.map_err(|source| Failure::Input { name: path.display().to_string(), source })?;
@@ -71,10 +81,9 @@ impl Lines {
                     self.current.insert(reader)
                 }
             };
-            self.line.clear();
-            let len = reader
-                .read_until(b'\n', &mut self.line)
-                .map_err(|source| Failure::Input { name: self.name.clone(), source })?;
+            let read = read_line(reader.as_mut(), &mut self.line);
+            let place = || format!("{}:{}", self.name, self.number + 1);
+            let len = read.map_err(|source| Failure::Input { name: place(), source })?;
             if len == 0 {
                 self.current = None;
                 continue;
@@ -133,6 +142,21 @@ impl Lines {
 
     pub(super) fn bytes_total(&self) -> Option<u64> {
         self.bytes_total
+    }
+}
+
+/// Reads a line with its end. A line that does not fit into memory is an error and not the end of the tool.
+fn read_line(reader: &mut dyn BufRead, line: &mut Vec<u8>) -> io::Result<usize> {
+    line.clear();
+    loop {
+        line.try_reserve(PART)?;
+        let read = reader.take(PART as u64).read_until(b'\n', line)?;
+        if read < PART || line.ends_with(b"\n") {
+            return Ok(line.len());
+        }
+        if line.len() > LONGEST {
+            return Err(io::Error::other("the line is longer than any entry"));
+        }
     }
 }
 
