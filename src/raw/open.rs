@@ -196,14 +196,17 @@ impl OpenTables {
     pub(crate) fn list(&self) -> Result<Vec<(String, TableRecord<String>)>> {
         let catalog = self.catalog.borrow();
         let mut tables = catalog::list(&catalog.set, &catalog.root)?;
+        let stored = tables.len();
         for place in self.places.borrow().iter() {
             let Place::Here(state) = place else { continue };
             let record = TableRecord { root: state.root, ..state.record.clone() };
-            match tables.binary_search_by(|(name, _)| name.as_str().cmp(&*state.name)) {
+            match tables[..stored].binary_search_by(|(name, _)| name.as_str().cmp(&*state.name)) {
                 Ok(i) => tables[i].1 = record,
-                Err(i) => tables.insert(i, (state.name.as_ref().to_owned(), record)),
+                Err(_) => tables.push((state.name.as_ref().to_owned(), record)),
             }
         }
+        // New ones stand behind the others so far.
+        tables.sort_by(|(a, _), (b, _)| a.cmp(b));
         Ok(tables)
     }
 

@@ -466,3 +466,21 @@ fn all_forms_encode_alike() {
     let map: BTreeMap<String, u8> = BTreeMap::from([("a".into(), 1)]);
     assert_eq!(AsKey::<(&str, u8)>::key_bytes(&map.first_key_value().unwrap()).as_ref(), b"a\0\x01");
 }
+
+#[test]
+fn a_writer_lists_old_and_new_tables_by_name() {
+    let db = Database::options().in_memory().unwrap();
+    let names =
+        |tx: &WriteTransaction| tx.tables().unwrap().into_iter().map(|table| table.name).collect::<Vec<_>>();
+    let tx = db.begin_write().unwrap();
+    for name in ["m", "c", "x"] {
+        tx.create_raw(name, "bytes", "bytes").unwrap();
+    }
+    assert_eq!(names(&tx), ["c", "m", "x"]);
+    tx.commit().unwrap();
+    let tx = db.begin_write().unwrap();
+    for name in ["z", "a", "m", "d"] {
+        tx.create_raw(name, "bytes", "bytes").unwrap();
+    }
+    assert_eq!(names(&tx), ["a", "c", "d", "m", "x", "z"]);
+}

@@ -1,6 +1,6 @@
 //! `folio copy`: a backup of one snapshot, beside a writer.
 
-use std::io::{self, Write};
+use std::io::{self, IsTerminal, Write};
 use std::path::PathBuf;
 use std::time::Instant;
 
@@ -9,6 +9,7 @@ use folio::{CopyReport, Error};
 use serde_json::json;
 
 use crate::failure::Failure;
+use crate::file_system;
 use crate::open::ToRead;
 use crate::output;
 use crate::progress::Progress;
@@ -36,7 +37,8 @@ pub(crate) struct Copy {
     /// Load the tables into a new database instead, packed and without free space: smaller, and slower
     #[arg(long)]
     compact: bool,
-    /// Replace DEST if it is there, unless somebody has it open as a database
+    /// Replace DEST if it is there, unless somebody has it open as a database. A link is replaced itself, and
+    /// what it leads to stays
     #[arg(long)]
     force: bool,
     /// Print one JSON object; not with DEST -
@@ -61,10 +63,18 @@ impl Copy {
             if self.json {
                 return Err(Failure::Usage("--json: the copy itself goes to standard output".to_owned()));
             }
+            if io::stdout().is_terminal() {
+                let text = "the copy is no text for a terminal: send standard output to a file or a program";
+                return Err(Failure::Usage(text.to_owned()));
+            }
             return match copy.to_writer(&mut output::stdout()) {
                 Err(Error::Io { call: "write", source, .. }) => Err(Failure::Output(source)),
                 result => result.map(|_| ()).map_err(Failure::from),
             };
+        }
+        if file_system::is_same(&self.to, self.db.path()) {
+            let shown = output::name(&self.to.to_string_lossy());
+            return Err(Failure::Usage(format!("{shown} is the database itself, which is not replaced")));
         }
         let report = copy.to_file(&self.to).map_err(|error| match error {
             Error::AlreadyExists { .. } => Failure::Message(format!("{error}: --force replaces it")),

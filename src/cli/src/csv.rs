@@ -47,11 +47,11 @@ impl Row {
             let cell = &mut self.cells[self.len - 1];
             if self.in_quotes {
                 let Some(at) = rest.iter().position(|byte| *byte == b'"') else {
-                    cell.extend_from_slice(rest);
-                    cell.extend_from_slice(end);
+                    extend(cell, rest)?;
+                    extend(cell, end)?;
                     return Ok(false);
                 };
-                cell.extend_from_slice(&rest[..at]);
+                extend(cell, &rest[..at])?;
                 rest = &rest[at + 1..];
                 match rest {
                     [] => self.in_quotes = false,
@@ -65,7 +65,7 @@ impl Row {
                 continue;
             }
             let at = rest.iter().position(|byte| matches!(byte, b',' | b'"')).unwrap_or(rest.len());
-            cell.extend_from_slice(&rest[..at]);
+            extend(cell, &rest[..at])?;
             match rest.get(at) {
                 None => return Ok(true),
                 Some(b',') => rest = self.begin_cell(&rest[at + 1..]),
@@ -97,6 +97,14 @@ impl Row {
     pub(crate) fn cells(&self) -> &[Vec<u8>] {
         &self.cells[..self.len]
     }
+}
+
+/// A cell that does not fit into memory is an error: after a stray quote the rest of the file is one.
+fn extend(cell: &mut Vec<u8>, bytes: &[u8]) -> Result<(), String> {
+    cell.try_reserve(bytes.len())
+        .map_err(|_| "there is not enough memory for the cell: is a quote not closed?".to_owned())?;
+    cell.extend_from_slice(bytes);
+    Ok(())
 }
 
 #[cfg(test)]

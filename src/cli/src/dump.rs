@@ -1,6 +1,6 @@
 //! `folio dump`: whole tables in a form that `folio load` reads back.
 
-use std::io::{IsTerminal, Write, stderr, stdout};
+use std::io::{IsTerminal, Write, stdout};
 use std::ops::Bound;
 
 use clap::{Args, ValueEnum};
@@ -9,7 +9,7 @@ use folio::{Database, RawBounds, ReadTransaction, TableInfo};
 use crate::base64;
 use crate::column::Column;
 use crate::csv;
-use crate::failure::{Failure, chain};
+use crate::failure::{Failure, chain, say};
 use crate::lmdb::shape::Shape;
 use crate::lmdb::write::Section;
 use crate::open::ToRead;
@@ -209,12 +209,10 @@ impl LmdbArgs {
 
 fn warn_of_unfit(table: &str, number: u64) {
     let entries = plural(number, "entry", "entries");
-    // Where standard error is closed, nobody wants to know.
-    let _ = writeln!(
-        stderr(),
-        "folio: table {table:?}: {entries} that LMDB as it is by default cannot hold (folio load can): the \
-         key is empty or longer than 511 bytes, or so long is one of several values of a key"
-    );
+    say(&format!(
+        "table {table:?}: {entries} that LMDB as it is by default cannot hold (folio load can): the key is \
+         empty or longer than 511 bytes, or so long is one of several values of a key"
+    ));
 }
 
 /// How large LMDB's file may have to be: four times the content with what LMDB adds to each entry, in whole
@@ -232,7 +230,7 @@ fn map_size(db: &Database) -> u64 {
         }
         // A damaged file: what can be read of it is written all the same.
         Err(error) => {
-            let _ = writeln!(stderr(), "folio: the size for LMDB is a guess: {}", chain(&error));
+            say(&format!("the size for LMDB is a guess: {}", chain(&error)));
             1 << 40
         }
     };

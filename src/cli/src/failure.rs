@@ -33,11 +33,11 @@ impl Failure {
             Failure::Usage(text) => {
                 // What the parser says has several lines.
                 let lines: Vec<String> = text.lines().map(tame).collect();
-                say(&lines.join("\n"));
+                write(&lines.join("\n"));
                 ExitCode::from(2)
             }
             _ => {
-                say(&tame(&self.text()));
+                say(&self.text());
                 ExitCode::FAILURE
             }
         }
@@ -93,7 +93,12 @@ pub(crate) fn chain(error: &dyn Error) -> String {
     text
 }
 
-fn say(message: &str) {
+/// Says something on standard error, on one line. Something of a file or its name may stand in it.
+pub(crate) fn say(message: &str) {
+    write(&tame(message));
+}
+
+fn write(message: &str) {
     use io::Write;
     // Where even standard error is closed, the exit code has to do.
     let _ = writeln!(io::stderr(), "folio: {message}");

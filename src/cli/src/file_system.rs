@@ -1,11 +1,18 @@
 //! Which file system a file is on, as Linux tells in /proc.
 
 use std::fs;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 
 use crate::output;
+
+/// Whether two names are those of one file, which is there.
+pub(crate) fn is_same(a: &Path, b: &Path) -> bool {
+    let place = |path: &Path| fs::metadata(path).map(|file| (file.dev(), file.ino())).ok();
+    place(a).is_some_and(|at| Some(at) == place(b))
+}
 
 /// A file system that is mounted.
 #[derive(Debug, PartialEq, Eq)]
@@ -14,9 +21,29 @@ pub(crate) struct FileSystem {
     mounted_at: PathBuf,
     source: String,
     is_read_only: bool,
+    /// Major and minor number of its device.
+    device: String,
 }
 
 impl FileSystem {
+    pub(crate) fn kind(&self) -> &str {
+        &self.kind
+    }
+
+    pub(crate) fn source(&self) -> &str {
+        &self.source
+    }
+
+    /// Whether its disk turns, as the system has it; none where it does not say. Virtual disks often say so.
+    pub(crate) fn is_rotational(&self) -> Option<bool> {
+        let device = format!("/sys/dev/block/{}", self.device);
+        // A partition has no queue of its own, its disk has.
+        let found = ["queue", "../queue"]
+            .iter()
+            .find_map(|queue| fs::read_to_string(format!("{device}/{queue}/rotational")).ok())?;
+        Some(found.trim() == "1")
+    }
+
     pub(crate) fn text(&self) -> String {
         let at = self.mounted_at.display().to_string();
         let how = if self.is_read_only { ", read-only" } else { "" };
@@ -48,12 +75,14 @@ fn of(mounts: &str, path: &Path) -> Option<FileSystem> {
 /// A line of `mountinfo`: see proc(5).
 fn parse(line: &str) -> Option<FileSystem> {
     let (before, behind) = line.split_once(" - ")?;
-    let mut before = before.split(' ').skip(4);
+    let mut before = before.split(' ').skip(2);
+    let device = before.next()?.to_owned();
+    let mut before = before.skip(1);
     let (mounted_at, options) = (unescape(before.next()?), before.next()?);
     let mut behind = behind.split(' ');
     let (kind, source) = (behind.next()?.to_owned(), unescape(behind.next()?));
     let is_read_only = options.split(',').any(|option| option == "ro");
-    Some(FileSystem { kind, mounted_at: mounted_at.into(), source, is_read_only })
+    Some(FileSystem { kind, mounted_at: mounted_at.into(), source, is_read_only, device })
 }
 
 /// Blanks and the like stand there as a backslash and three octal digits.
@@ -89,6 +118,9 @@ nonsense";
         assert_eq!(kind("/home/x"), Some(("ext4".to_owned(), false)));
         assert_eq!(kind("/tmp/x"), Some(("tmpfs".to_owned(), false)));
         assert_eq!(kind("/tmp/my disk/x"), Some(("xfs".to_owned(), true)));
+        let source = |path: &str| of(mounts, Path::new(path)).map(|found| (found.source, found.device));
+        assert_eq!(source("/home/x"), Some(("/dev/sda1".to_owned(), "8:1".to_owned())));
+        assert_eq!(source("/tmp/my disk/x"), Some(("/dev/my disk".to_owned(), "0:6".to_owned())));
         assert_eq!(of("", Path::new("/")), None);
     }
 }

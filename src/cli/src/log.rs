@@ -1,8 +1,8 @@
 //! What the library says of its own accord goes to standard error, where a person might want to act on it.
 
-use std::io::{Write, stderr};
-
 use ::log::{LevelFilter, Log, Metadata, Record};
+
+use crate::failure::say;
 
 struct ToStandardError;
 
@@ -13,8 +13,7 @@ impl Log for ToStandardError {
 
     fn log(&self, record: &Record<'_>) {
         if self.enabled(record.metadata()) {
-            // Where standard error is closed, nobody wants to know.
-            let _ = writeln!(stderr(), "folio: {}", record.args());
+            say(&record.args().to_string());
         }
     }
 

@@ -22,7 +22,9 @@ pub(crate) fn has_reader() -> bool {
 
 /// Whether what goes to standard output may be coloured.
 pub(crate) fn has_colours() -> bool {
-    io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|set| set.is_empty())
+    let is_refused = std::env::var_os("NO_COLOR").is_some_and(|set| !set.is_empty());
+    let is_dumb = std::env::var_os("TERM").is_some_and(|name| name == "dumb");
+    io::stdout().is_terminal() && !is_refused && !is_dumb
 }
 
 /// Columns and lines of the terminal that standard output is; none where there is none, or it does not say.

@@ -1,13 +1,13 @@
 //! `folio put`: one entry into a table.
 
-use std::io::{self, Read};
+use std::io;
 use std::path::PathBuf;
 
 use clap::Args;
 
 use crate::column::Column;
 use crate::failure::Failure;
-use crate::load::TableArgs;
+use crate::load::{TableArgs, read_value};
 use crate::open;
 
 /// Put one entry into a table, in place of the key's old value if there is one
@@ -56,7 +56,7 @@ impl Put {
 
 fn read_stdin() -> Result<Vec<u8>, Failure> {
     let mut text = Vec::new();
-    match io::stdin().lock().read_to_end(&mut text) {
+    match read_value(io::stdin().lock(), 0, &mut text) {
         Ok(_) => Ok(text),
         Err(source) => Err(Failure::Input { name: "standard input".to_owned(), source }),
     }

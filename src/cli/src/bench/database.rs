@@ -12,8 +12,13 @@ use crate::failure::Failure;
 use crate::open;
 
 const TABLE: &str = "bench";
+const PAGE_SIZE: u32 = 4096;
 /// How long each part goes on at most.
 const PART: Duration = Duration::from_millis(1200);
+/// Bytes of entries that each thread of a part puts in at most.
+const MOST_OF_PART: usize = 256 << 20;
+/// Longer than this the load may not take: it is one transaction, of which a part says nothing.
+const LOAD: Duration = Duration::from_secs(60);
 /// Threads that commit side by side.
 const THREADS: u64 = 4;
 
@@ -65,7 +70,8 @@ fn number(i: u64) -> u64 {
 /// All figures of the database. It has lost its name, so nothing of it stays.
 pub(super) fn measure(folder: &Path, shape: &Shape, step: &mut dyn FnMut()) -> Result<Vec<Figure>, Failure> {
     let path = folder.join(format!(".folio-bench-{}.folio", std::process::id()));
-    let db = open::or_create(&path, None)?;
+    // A file that somebody has given this name is not touched.
+    let db = open::new(&path, PAGE_SIZE)?;
     let mut lock = path.clone().into_os_string();
     lock.push("-lock");
     for name in [path.as_os_str(), &lock] {
@@ -103,7 +109,11 @@ fn load(db: &Database, shape: &Shape) -> Result<Figure, Failure> {
     let tx = db.begin_write()?;
     {
         let mut table = tx.create_raw(TABLE, "bytes", "bytes")?;
-        for number in numbers {
+        for (i, number) in numbers.into_iter().enumerate() {
+            if i.is_multiple_of(1024) && start.elapsed() > LOAD {
+                let reason = "the load takes more than a minute: give fewer --entries";
+                return Err(Failure::Message(reason.to_owned()));
+            }
             shape.key(number, &mut key);
             table.insert(&key, &shape.value)?;
         }
@@ -159,7 +169,8 @@ fn commit_for(db: &Database, shape: &Shape, commits: &Commits, seed: u64) -> Res
     let mut random = Random(seed);
     let (mut key, mut times) = (Vec::new(), Vec::new());
     let start = Instant::now();
-    while start.elapsed() < PART {
+    let mut left = MOST_OF_PART;
+    while start.elapsed() < PART && left > 0 {
         let before = Instant::now();
         let mut tx = db.begin_write()?;
         tx.set_durability(commits.durability);
@@ -168,6 +179,7 @@ fn commit_for(db: &Database, shape: &Shape, commits: &Commits, seed: u64) -> Res
             for _ in 0..commits.entries {
                 shape.key(random.next(), &mut key);
                 table.insert(&key, &shape.value)?;
+                left = left.saturating_sub(key.len() + shape.value.len());
             }
         }
         tx.commit()?;

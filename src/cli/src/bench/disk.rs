@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use super::{Figure, Times, Unit};
 use crate::failure::Failure;
+use crate::file_system::{FileSystem, file_system};
 
 const MIB: usize = 1 << 20;
 /// Bytes that are written one after the other.
@@ -28,21 +29,12 @@ impl Place {
     pub(super) fn of(folder: &Path) -> Result<Place, Failure> {
         let fault = |source| Failure::Input { name: folder.display().to_string(), source };
         let folder = fs::canonicalize(folder).map_err(fault)?;
-        let mounts = fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
-        let mount = mounts.lines().filter_map(Mount::of).filter(|mount| folder.starts_with(mount.at));
-        // Later ones lie over earlier ones.
-        let mount = mount.max_by_key(|mount| mount.at.len());
-        let turns = mount.as_ref().and_then(|mount| {
-            // A partition has no queue of its own, its disk has.
-            let device = format!("/sys/dev/block/{}", mount.number);
-            let read = |path: String| fs::read_to_string(path).ok();
-            read(format!("{device}/queue/rotational"))
-                .or_else(|| read(format!("{device}/../queue/rotational")))
-        });
+        let found = file_system(&folder);
+        let turns = found.as_ref().and_then(FileSystem::is_rotational);
         Ok(Place {
-            file_system: mount.as_ref().map(|mount| mount.kind.to_owned()),
-            device: mount.as_ref().map(|mount| mount.device.to_owned()),
-            disk: turns.map(|turns| if turns.trim() == "1" { "rotational" } else { "not rotational" }),
+            file_system: found.as_ref().map(|found| found.kind().to_owned()),
+            device: found.as_ref().map(|found| found.source().to_owned()),
+            disk: turns.map(|turns| if turns { "rotational" } else { "not rotational" }),
             cores: std::thread::available_parallelism().map_or(1, usize::from),
         })
     }
@@ -61,25 +53,6 @@ impl Place {
         let cores = if self.cores == 1 { "core" } else { "cores" };
         text.push_str(&format!("; {} {cores}", self.cores));
         text
-    }
-}
-
-/// A line of `/proc/self/mountinfo`.
-struct Mount<'a> {
-    /// Major and minor number of the device.
-    number: &'a str,
-    at: &'a str,
-    kind: &'a str,
-    device: &'a str,
-}
-
-impl Mount<'_> {
-    fn of(line: &str) -> Option<Mount<'_>> {
-        let (left, right) = line.split_once(" - ")?;
-        let mut left = left.split(' ');
-        let (number, at) = (left.nth(2)?, left.nth(1)?);
-        let mut right = right.split(' ');
-        Some(Mount { number, at, kind: right.next()?, device: right.next()? })
     }
 }
 

@@ -1,6 +1,6 @@
 //! Rows of RFC 4180 under a row that names the columns.
 
-use super::lines::Lines;
+use super::lines::{LONGEST, Lines};
 use super::{Entry, Source};
 use crate::column::Column;
 use crate::csv::Row;
@@ -14,8 +14,8 @@ pub(super) struct Csv {
     row: Row,
     /// The line that the row began with.
     began: u64,
-    /// Of the current file.
-    header: Option<Header>,
+    /// That of a file, which has this number.
+    header: Option<(u64, Header)>,
     key: Vec<u8>,
     value: Vec<u8>,
 }
@@ -38,9 +38,9 @@ impl Csv {
     /// Reads the next row; false if there is none.
     fn advance(&mut self) -> Result<bool, Failure> {
         self.row.clear();
-        let mut is_open = false;
+        let (mut is_open, mut len) = (false, 0);
         loop {
-            let before = self.lines.number();
+            let before = self.lines.file();
             if !self.lines.advance()? {
                 return match is_open {
                     true => Err(self.fault("a quote is not closed")),
@@ -52,11 +52,15 @@ impl Csv {
                 if self.lines.line().is_empty() {
                     continue;
                 }
-            } else if self.lines.number() <= before {
+            } else if self.lines.file() != before {
                 let reason = "a quote in the last row of the file before is not closed";
                 return Err(self.lines.fault(reason));
             }
             let mut line = self.lines.line();
+            len += line.len();
+            if len > LONGEST {
+                return Err(self.fault("the row is longer than any entry: is a quote not closed?"));
+            }
             if self.lines.number() == 1 {
                 // The mark of the byte order that spreadsheets write.
                 line = line.strip_prefix(b"\xef\xbb\xbf").unwrap_or(line);
@@ -113,18 +117,17 @@ impl Header {
 impl Source for Csv {
     fn next(&mut self) -> Result<Option<Entry<'_>>, Failure> {
         loop {
-            let was_at = self.lines.number();
             if !self.advance()? {
                 return Ok(None);
             }
             // Each file names its columns.
-            let header = self.header.filter(|_| self.began > was_at);
-            let Some(header) = header else {
-                self.header = Header::of(self.row.cells());
-                if self.header.is_none() {
+            let file = self.lines.file();
+            let Some((_, header)) = self.header.filter(|(of, _)| *of == file) else {
+                let Some(header) = Header::of(self.row.cells()) else {
                     return Err(self
                         .fault("the first row of a file names the columns: key,value or key,value,base64"));
-                }
+                };
+                self.header = Some((file, header));
                 continue;
             };
             self.parse(header).map_err(|reason| self.fault(&reason))?;

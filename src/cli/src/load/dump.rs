@@ -1,6 +1,6 @@
 //! Streams of LMDB's text format: several tables, each with a header, in one transaction.
 
-use std::io::{Write, stderr};
+use std::io::Write;
 
 use clap::{Args, ValueEnum};
 use folio::types::Buffer;
@@ -8,7 +8,7 @@ use folio::{Error, RawTableMut, WriteTransaction};
 
 use super::TableArgs;
 use super::lines::Lines;
-use crate::failure::{Failure, chain};
+use crate::failure::{Failure, chain, say};
 use crate::lmdb::parse::{Event, Parser};
 use crate::lmdb::shape::Shape;
 use crate::lmdb::{Header, is_table_record};
@@ -131,10 +131,7 @@ pub(super) fn load(
         };
         match event.map_err(|reason| lines.fault(&reason))? {
             Event::Nothing => {}
-            Event::Note(text) => {
-                // Where standard error is closed, nobody wants to know.
-                let _ = writeln!(stderr(), "folio: {}: {text}", lines.place());
-            }
+            Event::Note(text) => say(&format!("{}: {text}", lines.place())),
             Event::Begin => {
                 let begun = Section::begin(args, parser.header());
                 section = Some(begun.map_err(|reason| lines.fault(&reason))?);
@@ -285,7 +282,13 @@ impl<'tx> Open<'tx> {
     ) -> Result<Self, String> {
         let pairs = args.dups() == Dups::Pairs;
         let shape = Shape::of_section(header.flags, pairs, first)?;
-        let old = tx.tables().map_err(|e| chain(&e))?.into_iter().find(|table| table.name == name);
+        // Not by the list of all tables: a stream may have thousands.
+        let old = match tx.open_raw(name) {
+            Ok(table) => Some((table.key_type().to_owned(), table.value_type().to_owned())),
+            Err(Error::NoSuchTable { .. }) => None,
+            Err(error) => return Err(chain(&error)),
+        };
+        let (old_key, old_value) = old.unzip();
         let is_free = |found: &String| matches!(found.as_str(), "bytes" | "str");
         let choose = |said: &Option<String>, given: &Option<String>, found: Option<&String>| {
             let found = found.filter(|found| is_free(found));
@@ -293,11 +296,11 @@ impl<'tx> Open<'tx> {
         };
         let mut key_type = shape.key_type();
         if key_type == "bytes" {
-            key_type = choose(&header.key_type, &new.key_type, old.as_ref().map(|old| &old.key_type));
+            key_type = choose(&header.key_type, &new.key_type, old_key.as_ref());
         }
         let mut value_type = shape.value_type().to_owned();
         if value_type == "bytes" {
-            value_type = choose(&header.value_type, &new.value_type, old.as_ref().map(|old| &old.value_type));
+            value_type = choose(&header.value_type, &new.value_type, old_value.as_ref());
         }
         TableArgs::check_types([&key_type, &value_type].into_iter().map(String::as_str))?;
         let table = tx.create_raw(name, &key_type, &value_type).map_err(|error| match error {

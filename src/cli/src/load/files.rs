@@ -2,13 +2,12 @@
 
 use std::ffi::OsString;
 use std::fs::{self, File};
-use std::io::Read;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use super::lines::is_stdin;
-use super::{Entry, Source};
+use super::{Entry, Source, VALUE_MAX, read_value};
 use crate::column::Column;
 use crate::failure::Failure;
 
@@ -80,10 +79,10 @@ impl Files {
             if !is_wanted || self.skipped.contains(&(found.dev(), found.ino())) {
                 continue;
             }
-            check_len(&path, found.len())?;
-            self.content.clear();
+            let expected = check_len(&path, found.len())?;
+            let content = &mut self.content;
             let len =
-                File::open(&path).and_then(|mut file| file.read_to_end(&mut self.content)).map_err(fault)?;
+                File::open(&path).and_then(|file| read_value(file, expected, content)).map_err(fault)?;
             self.bytes_read += len as u64;
             self.path = path;
             return Ok(true);
@@ -93,15 +92,13 @@ impl Files {
 }
 
 /// Refuses what no value can hold before it is read into memory.
-fn check_len(path: &Path, len: u64) -> Result<(), Failure> {
-    let max = u32::MAX as usize;
-    match usize::try_from(len) {
-        Ok(len) if len > max => {
-            let error = folio::Error::ValueTooLong { len, max };
-            Err(Failure::Message(format!("{}: {error}", path.display())))
-        }
-        _ => Ok(()),
+fn check_len(path: &Path, len: u64) -> Result<usize, Failure> {
+    let len = usize::try_from(len).unwrap_or(usize::MAX);
+    if len > VALUE_MAX {
+        let error = folio::Error::ValueTooLong { len, max: VALUE_MAX };
+        return Err(Failure::Message(format!("{}: {error}", path.display())));
     }
+    Ok(len)
 }
 
 /// What a folder holds, last name first.

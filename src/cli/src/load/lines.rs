@@ -1,20 +1,30 @@
 //! Lines of several files one after the other, and the format in which each of them is a key.
 
 use std::fs::{self, File};
-use std::io::{self, BufRead, BufReader};
+use std::io::{self, BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 
-use super::{Entry, Source};
+use rustix::io::Errno;
+
+use super::{Entry, Source, VALUE_MAX};
 use crate::column::Column;
 use crate::failure::Failure;
 
 const BUFFER: usize = 1 << 20;
 
+/// So much is read before memory for more is asked for.
+const PART: usize = 64 << 10;
+
+/// Longer than this is no entry: the longest value, each byte of it written with four characters.
+pub(super) const LONGEST: usize = 4 * VALUE_MAX + (1 << 20);
+
 /// Fails for the first input that does not exist or cannot be opened, so that nothing is created before.
-pub(super) fn check_inputs(inputs: &[PathBuf]) -> Result<(), Failure> {
+/// Folders are for those who look into them.
+pub(super) fn check_inputs(inputs: &[PathBuf], folders_too: bool) -> Result<(), Failure> {
     for path in inputs.iter().filter(|path| !is_stdin(path)) {
         let opened = fs::metadata(path).and_then(|found| match found.is_file() {
             true => File::open(path).map(drop),
+            false if found.is_dir() && !folders_too => Err(Errno::ISDIR.into()),
             false => Ok(()),
         });
         opened.map_err(|source| Failure::Input { name: path.display().to_string(), source })?;
@@ -31,6 +41,8 @@ pub(super) struct Lines {
     /// Still to be read, last first.
     waiting: Vec<PathBuf>,
     current: Option<Box<dyn BufRead>>,
+    /// How many were opened.
+    opened: u64,
     name: String,
     line: Vec<u8>,
     /// What ended it.
@@ -52,7 +64,8 @@ impl Lines {
         let bytes_total = waiting.iter().map(size).sum();
         let (name, line) = (String::new(), Vec::new());
         let end: &[u8] = b"";
-        Lines { waiting, current: None, name, line, end, number: 0, bytes_read: 0, bytes_total }
+        let (current, opened, number, bytes_read) = (None, 0, 0, 0);
+        Lines { waiting, current, opened, name, line, end, number, bytes_read, bytes_total }
     }
 
     /// Reads the next line; false if there is none. It is then in [`Lines::line`].
@@ -64,13 +77,13 @@ impl Lines {
                     let Some(path) = self.waiting.pop() else { return Ok(false) };
                     let (reader, name) = open(&path)?;
                     (self.name, self.number) = (name, 0);
+                    self.opened += 1;
                     self.current.insert(reader)
                 }
             };
-            self.line.clear();
-            let len = reader
-                .read_until(b'\n', &mut self.line)
-                .map_err(|source| Failure::Input { name: self.name.clone(), source })?;
+            let read = read_line(reader.as_mut(), &mut self.line);
+            let place = || format!("{}:{}", self.name, self.number + 1);
+            let len = read.map_err(|source| Failure::Input { name: place(), source })?;
             if len == 0 {
                 self.current = None;
                 continue;
@@ -100,6 +113,11 @@ impl Lines {
         self.number
     }
 
+    /// Which file it is in, from 1 on: a name may be given twice.
+    pub(super) fn file(&self) -> u64 {
+        self.opened
+    }
+
     /// A failure of the line just read.
     pub(super) fn fault(&self, reason: &str) -> Failure {
         self.fault_in(self.number, reason)
@@ -124,6 +142,21 @@ impl Lines {
 
     pub(super) fn bytes_total(&self) -> Option<u64> {
         self.bytes_total
+    }
+}
+
+/// Reads a line with its end. A line that does not fit into memory is an error and not the end of the tool.
+fn read_line(reader: &mut dyn BufRead, line: &mut Vec<u8>) -> io::Result<usize> {
+    line.clear();
+    loop {
+        line.try_reserve(PART)?;
+        let read = reader.take(PART as u64).read_until(b'\n', line)?;
+        if read < PART || line.ends_with(b"\n") {
+            return Ok(line.len());
+        }
+        if line.len() > LONGEST {
+            return Err(io::Error::other("the line is longer than any entry"));
+        }
     }
 }
 

@@ -4,12 +4,12 @@
 //! own memory is the longest entry. Each batch is one transaction, so what an error leaves is whole batches.
 
 use std::ffi::OsString;
-use std::io::Write;
+use std::io::{self, Read, Write};
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use clap::{Args, ValueEnum, value_parser};
-use folio::{Database, Durability, RawTableMut};
+use folio::{Database, Durability, Error, RawTableMut};
 
 use crate::column::Column;
 use crate::failure::{Failure, chain};
@@ -86,6 +86,9 @@ Examples:
   folio load tree.folio files src --format files
   mdb_dump -a old.mdb | folio load new.folio --format dump";
 
+/// The longest value that a table can hold.
+const VALUE_MAX: usize = u32::MAX as usize;
+
 /// How many entries are committed together if nothing else is asked for.
 const BATCH: u64 = 1_000_000;
 
@@ -146,7 +149,7 @@ impl Load {
             name.into_string().map_err(|name| format!("the name of a table is UTF-8, and {name:?} is not"))
         });
         let table = table.map_err(Failure::Usage)?;
-        lines::check_inputs(&self.inputs)?;
+        lines::check_inputs(&self.inputs, self.format == Format::Files)?;
         if self.format == Format::Files {
             files::check_inputs(&self.inputs)?;
         }
@@ -216,7 +219,7 @@ impl Load {
         }
         // What stands in the place of the table's name is the first file.
         self.inputs.splice(..0, self.table.take().map(PathBuf::from));
-        lines::check_inputs(&self.inputs)?;
+        lines::check_inputs(&self.inputs, false)?;
         let db = open::or_create(&self.db, self.new.page_size)?;
         let start = Instant::now();
         let mut tx = db.begin_write()?;
@@ -246,6 +249,18 @@ impl Level {
     }
 }
 
+/// Reads all there is as a value, of which `expected` bytes are known. What has no end, or is longer than a
+/// value can be, is an error before it has taken all memory.
+pub(crate) fn read_value(from: impl Read, expected: usize, room: &mut Vec<u8>) -> io::Result<usize> {
+    room.clear();
+    room.try_reserve(expected)?;
+    let len = from.take(VALUE_MAX as u64 + 1).read_to_end(room)?;
+    if len > VALUE_MAX {
+        return Err(io::Error::other(Error::ValueTooLong { len, max: VALUE_MAX }));
+    }
+    Ok(len)
+}
+
 /// Puts up to `batch` entries into the table. Says whether there may be more.
 fn fill(
     table: &mut RawTableMut<'_>,
@@ -271,7 +286,7 @@ fn fill(
     Ok(true)
 }
 
-fn report(sum: &Sum, time: Duration) -> std::io::Result<()> {
+fn report(sum: &Sum, time: Duration) -> io::Result<()> {
     let seconds = time.as_secs_f64();
     #[expect(clippy::cast_precision_loss, reason = "a figure for people")]
     let rate = format!("{:.0}", sum.entries as f64 / seconds.max(1e-6));

@@ -2,7 +2,7 @@
 
 use clap::Args;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
-use folio::{RawTableMut, WriteTransaction};
+use folio::{Error, RawTableMut, WriteTransaction};
 
 use crate::failure::Failure;
 
@@ -56,17 +56,21 @@ impl TableArgs {
         tx: &'tx WriteTransaction,
         name: &str,
     ) -> Result<RawTableMut<'tx>, Failure> {
-        let Some(old) = tx.tables()?.into_iter().find(|table| table.name == name) else {
-            let type_or_bytes = |name: &Option<String>| name.clone().unwrap_or_else(|| "bytes".to_owned());
-            let (keys, values) = (type_or_bytes(&self.key_type), type_or_bytes(&self.value_type));
-            return Ok(tx.create_raw(name, &keys, &values)?);
+        let table = match tx.open_raw(name) {
+            Err(Error::NoSuchTable { .. }) => {
+                let type_or_bytes =
+                    |name: &Option<String>| name.clone().unwrap_or_else(|| "bytes".to_owned());
+                let (keys, values) = (type_or_bytes(&self.key_type), type_or_bytes(&self.value_type));
+                return Ok(tx.create_raw(name, &keys, &values)?);
+            }
+            opened => opened?,
         };
+        let (keys, values) = (table.key_type(), table.value_type());
         let differs =
             |wanted: &Option<String>, found: &str| wanted.as_ref().is_some_and(|wanted| wanted != found);
-        if differs(&self.key_type, &old.key_type) || differs(&self.value_type, &old.value_type) {
-            let (keys, values) = (old.key_type, old.value_type);
+        if differs(&self.key_type, keys) || differs(&self.value_type, values) {
             return Err(Failure::Message(format!("table {name:?} exists and holds {keys} -> {values}")));
         }
-        Ok(tx.open_raw(name)?)
+        Ok(table)
     }
 }

@@ -1,8 +1,6 @@
 //! `folio map`: a picture of the whole file.
 
-use std::fs;
 use std::io::Write;
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
@@ -13,6 +11,7 @@ mod picture;
 mod png;
 mod scheme;
 mod svg;
+mod target;
 mod text;
 
 use crate::failure::Failure;
@@ -30,8 +29,8 @@ use text::Palette;
 /// pages than cells, a cell is 2, 4, 8 or more of them, which the map says, and shows what most of them are;
 /// with --by fill, their mean. A damaged page is always shown.
 ///
-/// Without -o the map is drawn in the terminal, in coloured blocks; with NO_COLOR or in a pipe, in letters.
-/// The colours are those that people with any colour vision can tell apart.
+/// Without -o the map is drawn in the terminal, in coloured blocks; with NO_COLOR, with TERM=dumb or in a
+/// pipe, in letters. The colours are those that people with any colour vision can tell apart.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  folio map words.folio\n  folio map words.folio --by fill -o words.png")]
 pub(crate) struct MapPages {
@@ -84,15 +83,11 @@ impl MapPages {
         }
     }
 
-    /// What the picture's name asks for. The database itself is no place for it.
+    /// What the picture's name asks for.
     fn format(&self, path: &Path) -> Result<Format, Failure> {
         let shown = output::name(&path.to_string_lossy());
-        let place = |path: &Path| fs::metadata(path).map(|file| (file.dev(), file.ino())).ok();
-        if place(path).is_some_and(|at| Some(at) == place(self.db.path())) {
-            return Err(Failure::Usage(format!(
-                "{shown} is the database itself: the picture needs another name"
-            )));
-        }
+        target::check(path, self.db.path())
+            .map_err(|reason| Failure::Usage(format!("{shown} {reason}: the picture needs another name")))?;
         match path.extension().map(|ending| ending.to_ascii_lowercase()) {
             Some(ending) if ending == "png" => Ok(Format::Png),
             Some(ending) if ending == "svg" => Ok(Format::Svg),
@@ -117,7 +112,7 @@ impl MapPages {
             }
         };
         let name = || output::name(&path.to_string_lossy());
-        fs::write(path, bytes).map_err(|source| Failure::Input { name: name(), source })
+        target::write(path, &bytes).map_err(|source| Failure::Input { name: name(), source })
     }
 
     fn map(&self, pages: &PageMap, scheme: Scheme, room: u64) -> Map {

@@ -9,6 +9,8 @@ use std::os::unix::fs::PermissionsExt;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
+use crate::terminal::OnTerminal;
+use crate::watch::open;
 use crate::{Place, tool};
 
 /// A process that writes without end: each batch gives the same 500 keys one value.
@@ -110,7 +112,10 @@ fn what_is_there_is_replaced_with_force_alone() {
     assert_eq!(fs::read(place.path("copy.folio")).unwrap(), b"precious");
     place.run(&["copy", "x.folio", "copy.folio", "--force"]).succeeds();
     place.run(&["check", "copy.folio"]).succeeds();
-    place.run(&["copy", "x.folio", "x.folio", "--force"]).fails(1, &["x.folio", "not replaced"]);
+    place.run(&["load", "open.folio", "t", "--format", "lines"]).succeeds();
+    let open = open(&place, "open.folio");
+    place.run(&["copy", "x.folio", "open.folio", "--force"]).fails(1, &["open.folio", "not replaced"]);
+    drop(open);
     let report = place.run(&["copy", "x.folio", "copy.folio", "--force", "--json"]).succeeds().text();
     let report: serde_json::Value = serde_json::from_str(&report).unwrap();
     assert_eq!(report["bytes"].as_u64(), Some(fs::metadata(place.path("copy.folio")).unwrap().len()));
@@ -167,4 +172,24 @@ fn a_full_disk_is_an_error_and_leaves_nothing() {
         fs::remove_file(place.path("copy.folio")).unwrap();
     }
     place.run(&["check", "x.folio"]).succeeds();
+}
+
+#[test]
+fn a_database_is_no_backup_of_itself() {
+    let place = Place::with_words();
+    fs::hard_link(place.path("words.folio"), place.path("same.folio")).unwrap();
+    std::os::unix::fs::symlink("words.folio", place.path("link.folio")).unwrap();
+    for to in ["words.folio", "./words.folio", "same.folio", "link.folio"] {
+        let run = place.run(&["copy", "words.folio", to, "--force"]);
+        run.fails(2, &[to, "the database itself", "not replaced"]);
+    }
+    place.run(&["check", "words.folio"]).succeeds();
+}
+
+#[test]
+fn a_terminal_gets_no_copy() {
+    let place = Place::with_words();
+    let (status, screen) = OnTerminal::start(&place, &["copy", "words.folio", "-"], &[]).ends();
+    assert_eq!(status.code(), Some(2), "{screen}");
+    assert!(screen.contains("terminal") && !screen.contains("FOLIO"), "{screen}");
 }

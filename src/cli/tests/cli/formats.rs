@@ -196,3 +196,15 @@ fn a_broken_row_is_named() {
     let run = typed.run_with(&["load", "x.folio", "t", "--format", "csv"], b"key,value\n1,a\nx,b\n");
     run.fails(1, &["standard input:3: key: ", "nothing was loaded"]);
 }
+
+#[test]
+fn the_first_row_of_every_file_names_the_columns_wherever_it_stands() {
+    let place = Place::new();
+    place.write("1.csv", b"key,value\r\n");
+    place.write("2.csv", b"\n\nkey,value\r\nx,y\r\n");
+    place.write("empty.csv", b"");
+    place.write("3.csv", b"\n\n\n\n\nvalue,key\nv,k\n");
+    let files = ["1.csv", "2.csv", "empty.csv", "3.csv"];
+    place.run(&[&["load", "x.folio", "t", "--format", "csv"][..], &files].concat()).succeeds();
+    place.run(&["dump", "x.folio", "t"]).prints("k\tv\nx\ty\n");
+}

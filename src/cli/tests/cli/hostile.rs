@@ -193,3 +193,25 @@ fn limited(place: &Place, command: &str) {
         }
     }
 }
+
+#[test]
+fn what_a_dump_and_the_names_of_files_hold_never_reaches_the_terminal_as_it_is() {
+    let place = Place::with_words();
+    let wild = "\u{1b}[31mRED\u{1b}]0;title\u{7}\u{202e}";
+    for line in ["sequence=WILD", "canary=WILD", "unWILDknown=1", "type=WILD", "WILD", "database=WILD\nx"] {
+        let dump = format!("VERSION=3\n{line}\nHEADER=END\nDATA=END\n").replace("WILD", wild);
+        let run = place.run_with(&["load", "x.folio", "--format", "dump"], dump.as_bytes());
+        assert!(!run.err.is_empty(), "{line} says nothing");
+        assert_tame(&run);
+    }
+    let name = format!("{wild}.dump");
+    place.write(&name, b"VERSION=3\nsequence=1\nHEADER=END\nDATA=END\n");
+    let run = place.run(&["load", "x.folio", "--format", "dump", &name]);
+    assert!(run.err.contains("sequence=1 is not kept"), "{}", run.err);
+    assert_tame(&run);
+    // A damaged database of such a name.
+    let mut bytes = fs::read(place.path("words.folio")).unwrap();
+    bytes[32 * 4096..].fill(0x5A);
+    place.write(wild, &bytes);
+    assert_tame(&place.run(&["dump", wild, "words", "--format", "dump"]));
+}

@@ -379,3 +379,16 @@ fn tables_are_chosen_by_name() {
     assert_eq!(run.code, Some(0));
     assert!(run.err.contains("1 entry that LMDB"), "{}", run.err);
 }
+
+#[test]
+fn thousands_of_sections_are_loaded() {
+    let place = Place::new();
+    let sections: String = (0..3000).map(|n| section(&format!("t{n:04}"), &[], std::iter::empty())).collect();
+    place.write("many.dump", sections.as_bytes());
+    place.run(&["load", "x.folio", "--format", "dump", "many.dump"]).succeeds();
+    // And again, into tables that are there.
+    let text = place.run(&["load", "x.folio", "--format", "dump", "many.dump"]).succeeds().text();
+    assert!(text.contains("\nt0000 ") && text.contains("\nt2999 "), "{text}");
+    let tables = place.run(&["tables", "x.folio"]).succeeds().text();
+    assert_eq!(tables.lines().filter(|line| line.starts_with('t') && line.contains("bytes")).count(), 3000);
+}

@@ -173,3 +173,33 @@ fn a_link_given_by_name_is_followed() {
     place.run(&["dump", "x.folio", "t"]).prints("to-a\t1\nto-tree/a\t1\n");
     assert!(fs::symlink_metadata(place.path("to-a")).unwrap().is_symlink());
 }
+
+#[test]
+fn an_entry_that_never_ends_is_an_error() {
+    let place = Place::new();
+    for format in ["tsv", "jsonl", "csv", "lines", "files", "dump"] {
+        let table = if format == "dump" { "" } else { "t" };
+        let load = format!("exec folio load x.folio {table} /dev/zero --format {format}");
+        let run = place.shell(&format!("ulimit -d 131072; {load}"));
+        run.fails(1, &["/dev/zero", "nothing was loaded"]);
+    }
+    let rows = "(echo key,value; echo 'a,\"b'; yes)";
+    let run = place.shell(&format!(
+        "{rows} | (ulimit -d 131072; exec folio load x.folio t --format csv) 2>err; cat err >&2; exit 1"
+    ));
+    run.fails(1, &["standard input:2: ", "memory"]);
+    let run = place.shell("ulimit -d 131072; exec folio put x.folio t key < /dev/zero");
+    run.fails(1, &["standard input", "memory"]);
+}
+
+#[test]
+fn a_folder_is_no_input_but_for_files() {
+    let place = Place::new();
+    place.write("folder/a", b"1");
+    for format in ["tsv", "jsonl", "csv", "lines"] {
+        let run = place.run(&["load", "x.folio", "t", "folder", "--format", format]);
+        run.fails(1, &["folder: Is a directory"]);
+    }
+    place.run(&["load", "x.folio", "folder", "--format", "dump"]).fails(1, &["folder: Is a directory"]);
+    assert!(!place.path("x.folio").exists() && !place.path("x.folio-lock").exists());
+}

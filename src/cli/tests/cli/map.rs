@@ -180,6 +180,7 @@ fn a_terminal_shows_the_colours_and_not_with_no_color() {
         (&[][..], Some(vt100::Color::Rgb(LEAF[0], LEAF[1], LEAF[2]))),
         (&[("COLORTERM", "")], Some(vt100::Color::Idx(74))),
         (&[("NO_COLOR", "1")], None),
+        (&[("TERM", "dumb")], None),
     ] {
         let map = OnTerminal::start(&place, &["map", "x.folio"], variables);
         let (status, screen, cells) = map.ends_with_cells();
@@ -232,4 +233,33 @@ fn an_empty_database_has_a_map() {
         assert!(!text.contains("NaN") && cells(&text).starts_with('#'), "{text}");
         place.run(&["map", "x.folio", "--by", by, "-o", "x.png"]).prints("");
     }
+}
+
+#[test]
+fn a_picture_is_there_as_a_whole_or_not_at_all() {
+    let place = Place::with_words();
+    place.write("x.png", b"precious");
+    // Enough for the lock file.
+    let run = place.shell("trap '' XFSZ; ulimit -f 16; exec folio map words.folio -o x.png");
+    run.fails(1, &["x.png", "File too large"]);
+    assert_eq!(fs::read(place.path("x.png")).unwrap(), b"precious");
+    let names = fs::read_dir(place.folder.path()).unwrap().map(|entry| entry.unwrap().file_name());
+    let mut names: Vec<_> = names.map(|name| name.into_string().unwrap()).collect();
+    names.sort_unstable();
+    assert_eq!(names, ["words.folio", "words.folio-lock", "words.tsv", "x.png"], "nothing else is left");
+    // The name stays a link, and what it leads to is replaced.
+    std::os::unix::fs::symlink("x.png", place.path("link.png")).unwrap();
+    place.run(&["map", "words.folio", "-o", "link.png"]).prints("");
+    assert!(fs::symlink_metadata(place.path("link.png")).unwrap().is_symlink());
+    assert!(fs::read(place.path("x.png")).unwrap().starts_with(b"\x89PNG"));
+}
+
+#[test]
+fn a_picture_replaces_no_other_database_and_nothing_that_is_no_file() {
+    let place = Place::with_words();
+    place.run_with(&["load", "other.png", "t"], b"a\t1\n").succeeds();
+    place.run(&["map", "words.folio", "-o", "other.png"]).fails(2, &["other.png", "a Folio database"]);
+    place.run(&["dump", "other.png", "t"]).prints("a\t1\n");
+    fs::create_dir(place.path("folder.png")).unwrap();
+    place.run(&["map", "words.folio", "-o", "folder.png"]).fails(2, &["folder.png", "no file"]);
 }

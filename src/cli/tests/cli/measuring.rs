@@ -79,3 +79,15 @@ fn every_shell_gets_its_completions() {
     let text = place.shell(line).succeeds().text();
     assert!(text.contains("complete ") && text.ends_with("copy\n"), "{text}");
 }
+
+#[test]
+fn bench_takes_no_file_that_is_there() {
+    let place = Place::with_words();
+    // The name that it uses has the number of its process.
+    let name = ".folio-bench-$$.folio";
+    let run = place.shell(&format!("cp words.folio {name}; exec folio bench --entries 2000"));
+    run.fails(1, &[".folio-bench-", "exists already"]);
+    let check =
+        place.shell("folio dump .folio-bench-*.folio words > a; folio dump words.folio words | cmp a -");
+    check.prints("");
+}
