@@ -12,14 +12,10 @@ use super::write_set::{Bytes, Sealed};
 use super::writer::WriterGuard;
 use crate::error::Result;
 use crate::page::{Extent, PageId, RECORD_PAGES_MAX, TxnId, index, record_sum, run_pages};
-use crate::storage::{WRITE_UNIT, zeros};
 
 /// The pages of a large commit are written so many bytes at a time, aligned. The page cache keeps a file in
 /// units as large as the writes that first filled it, and walks through a whole unit with each write into it.
 const PIECE: u64 = 64 << 10;
-
-/// Values of so many bytes are read fast enough for it to show how they are mapped.
-const LARGE_VALUE: usize = 256 << 10;
 
 /// A commit that is synced sends so many pages to the disk at a time while it writes the next.
 const WRITEBACK_PAGES: u64 = 256;
@@ -167,28 +163,14 @@ impl Txn {
         let pages = run_pages(value.len() as u64, page_size);
         let start = self.allocate_run(pages)?;
         let padding = vec![0; index(pages) * page_size - value.len()];
-        let behind = self.filled_behind(start + pages, value.len());
-        let bufs: Vec<&[u8]> =
-            [value, &padding].into_iter().chain(zeros(index(behind) * page_size)).collect();
-        self.written(|pager| pager.base.storage.write_at(&bufs, start * page_size as u64))?;
-        self.writer.wrote_to(start + pages + behind);
+        let offset = start * page_size as u64;
+        self.written(|pager| pager.base.storage.write_at(&[value, &padding], offset))?;
         self.pager.view.read().forget(PageId(start), pages);
         self.written_pages += pages;
         self.written_runs += 1;
         self.keep_sums(start, pages, value, &padding);
         let view = self.pager.view(self.end.min(start + pages))?;
         Ok((start, view, self.end))
-    }
-
-    /// How many pages of zeros are written with a large value behind which nothing was written yet: up to the
-    /// end of the unit that the page cache can keep, and map for readers, as a whole. Two values that share a
-    /// unit and come one after the other would leave it in pieces.
-    fn filled_behind(&self, end: u64, value_len: usize) -> u64 {
-        if value_len < LARGE_VALUE || end != self.end || self.writer.has_room(end + 1) {
-            return 0;
-        }
-        let unit = (WRITE_UNIT / self.page_size()) as u64;
-        end.next_multiple_of(unit).min(self.writer.file_pages).saturating_sub(end)
     }
 
     fn keep_sums(&mut self, start: u64, pages: u64, value: &[u8], padding: &[u8]) {

@@ -14,7 +14,7 @@ use super::head::Head;
 use super::space::Space;
 use crate::error::{Error, Result};
 use crate::page::{Extent, TxnId};
-use crate::storage::{Lock, WRITE_UNIT};
+use crate::storage::Lock;
 
 /// The writer lock, held: among the threads of this process, and among processes.
 pub(crate) struct WriterGuard {
@@ -125,11 +125,6 @@ impl Writer {
         pages <= self.fresh_from
     }
 
-    /// The pages before page `end` have been written.
-    pub(super) fn wrote_to(&mut self, end: u64) {
-        self.fresh_from = self.fresh_from.max(end);
-    }
-
     /// Makes the file at least `pages` long, with blocks behind all of it. Nobody needs what is in the pages
     /// from `end` on.
     pub(super) fn ensure_file(&mut self, pager: &Pager, end: u64, pages: u64, need: Need) -> Result<()> {
@@ -137,9 +132,7 @@ impl Writer {
         let result = match need {
             Need::Commits => self.ensure_zeros(pager, end, pages),
             Need::Written => {
-                let (step, unit) = (self.growth_step(page_size), (WRITE_UNIT / page_size) as u64);
-                // Large values fill their last unit, as long as the file is that long.
-                let all = if step < unit { pages + step } else { (pages + step).next_multiple_of(unit) };
+                let all = pages + self.growth_step(page_size);
                 self.ensure_blocks(pager, pages, all).map(|_| self.fresh_from = self.fresh_from.max(pages))
             }
             Need::Reserve => {

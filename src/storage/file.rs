@@ -16,23 +16,14 @@ use crate::storage::Access;
 use crate::storage::probe::{Call, Probe};
 use crate::storage::sys;
 
-/// No `pwritev` goes past a multiple of so many bytes. The kernel keeps the file's other writers out for as
-/// long as one call takes, and the cost of the call itself no longer shows: 0.5 us per 4 KiB from 64 KiB
-/// upwards. What one call writes first, the page cache keeps in units of that size at most, and a whole
-/// aligned unit of 2 MiB takes a single entry of the processor's page table.
-pub(crate) const WRITE_UNIT: usize = 2 << 20;
+/// The most bytes of one `pwritev`. The kernel keeps the file's other writers out for as long as one call
+/// takes, and the cost of the call itself no longer shows: 0.5 us per 4 KiB from 64 KiB upwards.
+pub(super) const WRITE_BYTES_MAX: usize = 1 << 20;
 
 /// The size and alignment of the writes that make a file grow. The page cache keeps a file in units as large
 /// as the writes that first filled it, and later writes of 4 KiB cost 1.9 us in small units, 5 us in units of
 /// megabytes.
 pub(super) const ZEROS: usize = 64 << 10;
-
-static ZERO_BYTES: [u8; ZEROS] = [0; ZEROS];
-
-/// So many bytes of zeros, to be written behind something else.
-pub(crate) fn zeros<'a>(len: usize) -> impl Iterator<Item = &'a [u8]> {
-    (0..len).step_by(ZEROS).map(move |at| &ZERO_BYTES[..(len - at).min(ZEROS)])
-}
 
 /// Opens an existing regular file, and nothing else.
 pub(super) fn open(path: &Path, access: Access) -> Result<File> {
@@ -323,7 +314,7 @@ pub(super) fn write_all(
     let mut rest = Rest { bufs, begun: 0 };
     let mut batch = Vec::with_capacity(bufs.len().min(sys::IOV_MAX));
     let mut at = offset;
-    while rest.next_batch(&mut batch, WRITE_UNIT - index_in_unit(at)) {
+    while rest.next_batch(&mut batch) {
         let done = match probe.write(call, &batch, at, |batch, at| sys::pwritev(file, batch, at)) {
             Ok(0) => return Err(ErrorKind::WriteZero.into()),
             Ok(done) => done,
@@ -344,9 +335,10 @@ struct Rest<'a> {
 }
 
 impl<'a> Rest<'a> {
-    /// Fills `batch` with the next slices, as many as one call takes, of `room` bytes. Whether there are any.
-    fn next_batch(&self, batch: &mut Vec<IoSlice<'a>>, mut room: usize) -> bool {
+    /// Fills `batch` with the next slices, as many as one call takes. Whether there are any.
+    fn next_batch(&self, batch: &mut Vec<IoSlice<'a>>) -> bool {
         batch.clear();
+        let mut room = WRITE_BYTES_MAX;
         let mut begun = self.begun;
         for buf in self.bufs {
             let take = (buf.len() - begun).min(room);
@@ -376,14 +368,10 @@ impl<'a> Rest<'a> {
     }
 }
 
-/// Where a byte of the file lies in its [`WRITE_UNIT`].
-fn index_in_unit(at: u64) -> usize {
-    usize::try_from(at % WRITE_UNIT as u64).expect("less than a unit")
-}
-
 /// Writes zeros from `from` to `to`, in aligned pieces of [`ZEROS`].
 pub(super) fn write_zeros(file: &File, probe: &Probe, from: u64, to: u64) -> io::Result<()> {
     const STEP: u64 = ZEROS as u64;
+    static ZERO_BYTES: [u8; ZEROS] = [0; ZEROS];
     let mut at = from;
     while at < to {
         let len = (STEP - at % STEP).min(to - at);

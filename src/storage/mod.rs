@@ -45,7 +45,6 @@ use lock_file::LockFile;
 use map::{Source, whole_pages};
 use probe::Probe;
 
-pub(crate) use file::{WRITE_UNIT, zeros};
 pub(crate) use fork::without_forks;
 pub(crate) use lock::Lock;
 pub(crate) use lock_file::Others;

@@ -168,7 +168,7 @@ fn slices_are_written_like_one_buffer() {
     while !rest.is_empty() {
         let len = match rng.below(40) {
             0 => 0,
-            1 if bufs.len() > 5_000 => 3 * file::WRITE_UNIT / 2,
+            1 if bufs.len() > 5_000 => 3 * file::WRITE_BYTES_MAX / 2,
             _ => rng.index(1500),
         };
         let (buf, others) = rest.split_at(len.min(rest.len()));

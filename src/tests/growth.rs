@@ -6,7 +6,6 @@ use std::collections::BTreeSet;
 use std::ops::Range;
 
 use super::ops::Setup;
-use crate::storage::WRITE_UNIT;
 use crate::storage::sim::{Event, SimDisk};
 use crate::{Database, Durability, Table};
 
@@ -69,25 +68,4 @@ fn small_commits_write_hardly_a_block_for_the_first_time() {
         assert!(new <= UNUSED_MAX, "{what}: {new}");
         assert!(disk.content().unwrap().len() > len, "the small ones have made the file longer");
     }
-}
-
-/// A file from here on grows by enough at a time for a unit to be filled.
-const STEPS_OF_A_UNIT: u64 = 32 << 20;
-
-#[test]
-fn large_values_are_first_written_up_to_the_end_of_a_unit() {
-    let disk = SimDisk::new().unwrap();
-    let db = Database::over(&Setup::PLAIN.options(), disk.storage().unwrap()).unwrap();
-    put(&db, 0..64, 1 << 20, Durability::Immediate);
-    let mut written = Written::default();
-    let mut ends = BTreeSet::new();
-    for event in &disk.events() {
-        let new = written.take(event);
-        if let Event::Write { offset, bytes } = event
-            && (*offset > STEPS_OF_A_UNIT && new > 0 && bytes.len() >= 1 << 20)
-        {
-            ends.insert((offset + bytes.len() as u64) % WRITE_UNIT as u64);
-        }
-    }
-    assert_eq!(ends, BTreeSet::from([0]), "where the writes ended, within a unit");
 }
